@@ -1,1 +1,46 @@
-//! The family.
+//! The daemontools family: its formats ([`control`], [`status`], [`tai`]), its manners ([`errors`],
+//! [`getopt`]) and its classic tools, each an [`Applet`] of the one executable.
+//!
+//! What daemontools 0.76 and runit 2.1.2 really do is what counts here; the tests run the same cases
+//! against them and against this crate.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+pub mod control;
+pub mod errors;
+pub mod getopt;
+pub mod status;
+pub mod tai;
+
+/// One of the executable's classic tools.
+pub struct Applet {
+    /// The name it is called by, as the last part of `argv[0]` or as the first argument.
+    pub name: &'static str,
+    /// Runs it to its end; gets the whole argument list, `argv[0]` included, and gives the exit code.
+    pub main: fn(&[OsString]) -> u8,
+    /// What it is for, in one line.
+    pub help: &'static str,
+}
+
+/// Every classic tool, in the order of the help text.
+pub const APPLETS: &[Applet] = &[];
+
+/// Finds the applet of exactly this name.
+pub fn applet(name: &OsStr) -> Option<&'static Applet> {
+    APPLETS.iter().find(|applet| applet.name.as_bytes() == name.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        for (n, applet) in APPLETS.iter().enumerate() {
+            assert!(APPLETS[n + 1..].iter().all(|other| other.name != applet.name), "{}", applet.name);
+        }
+    }
+}
