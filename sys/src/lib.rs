@@ -1,1 +1,18 @@
-//! The floor.
+//! Floor 0: the kernel calls that neither the standard library nor `nix` offers, wrapped once.
+//!
+//! This is the only crate that may say `unsafe`; each block carries its proof. Nothing here knows
+//! what a service is. Only `OwnedFd` and `BorrowedFd` cross a function's boundary.
+
+pub mod clock;
+pub mod fail;
+pub mod files;
+pub mod handover;
+pub mod process;
+pub mod raw;
+pub mod reap;
+pub mod signals;
+pub mod spawn;
+pub mod startup;
+
+pub use fail::Fail;
+pub use nix::errno::Errno;

@@ -1,0 +1,62 @@
+//! What went wrong: the verb, the object, the reason.
+
+use nix::errno::Errno;
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+
+/// A failed operation: what was being done, to which path, and the kernel's reason.
+///
+/// Shown as `open /service/squid/run: permission denied`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fail {
+    /// The operation, a verb in the imperative: `open`, `make directory`.
+    pub doing: Cow<'static, str>,
+    /// What it was done to; may be empty.
+    pub what: String,
+    /// The kernel's reason.
+    pub errno: Errno,
+}
+
+impl Fail {
+    /// A failure of `doing` to `path`.
+    pub fn at(doing: &'static str, path: &Path, errno: Errno) -> Fail {
+        Fail { doing: Cow::Borrowed(doing), what: path.display().to_string(), errno }
+    }
+
+    /// A failure of `doing` that concerns no path.
+    pub fn of(doing: &'static str, errno: Errno) -> Fail {
+        Fail { doing: Cow::Borrowed(doing), what: String::new(), errno }
+    }
+
+    /// The same, from the standard library's error; one without an errno counts as `EIO`.
+    pub fn io(doing: &'static str, path: &Path, error: &std::io::Error) -> Fail {
+        Fail::at(doing, path, errno_of(error))
+    }
+}
+
+/// The errno inside a standard library error, `EIO` if it has none.
+pub fn errno_of(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+impl fmt::Display for Fail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.doing)?;
+        if !self.what.is_empty() {
+            write!(f, " {}", self.what.escape_debug())?;
+        }
+        write!(f, ": {}", words(self.errno))
+    }
+}
+
+impl std::error::Error for Fail {}
+
+/// The reason in words, in lower case, as the rest of the sentence is.
+pub fn words(errno: Errno) -> String {
+    let mut text = errno.desc().to_owned();
+    if let Some(first) = text.get_mut(0..1) {
+        first.make_ascii_lowercase();
+    }
+    text
+}

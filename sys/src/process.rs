@@ -1,0 +1,183 @@
+//! Processes as the kernel shows them: identity, kinship, signals that cannot hit a stranger.
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Who a process is for as long as this boot lasts: a pid can be used again, a pid with its start time cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// The process id.
+    pub pid: i32,
+    /// Start time in clock ticks since boot (field 22 of `/proc/PID/stat`).
+    pub start: u64,
+}
+
+impl Identity {
+    /// The identity of the process that has this pid now; `None` if there is none.
+    pub fn of(pid: i32) -> Option<Identity> {
+        Stat::read(pid).map(|stat| stat.identity())
+    }
+
+    /// Whether this very process still exists (a zombie does).
+    pub fn exists(self) -> bool {
+        Identity::of(self.pid) == Some(self)
+    }
+}
+
+/// A handle on one process; a signal through it reaches that process or nobody. See pidfd_open(2).
+#[derive(Debug)]
+pub struct Pidfd(OwnedFd);
+
+impl Pidfd {
+    /// A handle on the process that has this pid now. `ESRCH` if there is none.
+    pub fn open(pid: i32) -> Result<Pidfd, Errno> {
+        // SAFETY: takes two integers and returns a new descriptor or an error.
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+        // SAFETY: the kernel has just made this descriptor for us.
+        Ok(Pidfd(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
+    }
+
+    /// A handle on exactly this process: opened, then checked to be still the same one.
+    pub fn of(who: Identity) -> Result<Pidfd, Errno> {
+        let pidfd = Pidfd::open(who.pid)?;
+        if who.exists() { Ok(pidfd) } else { Err(Errno::ESRCH) }
+    }
+
+    /// Sends a signal. `ESRCH` if the process has been reaped, `EPERM` if it is not ours to signal.
+    pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
+        let null = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: a null siginfo asks for kill(2)'s; the descriptor is open.
+        let result =
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal as i32, null, 0) };
+        Errno::result(result).map(drop)
+    }
+
+    pub(crate) fn from_owned(fd: OwnedFd) -> Pidfd {
+        Pidfd(fd)
+    }
+}
+
+impl AsFd for Pidfd {
+    /// Readable once the process has ended (while still a zombie).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What `/proc/PID/stat` says of a process. See proc_pid_stat(5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Process id.
+    pub pid: i32,
+    /// The command's name, at most 15 bytes, as the kernel has it.
+    pub command: String,
+    /// State letter: R S D T t Z X I.
+    pub state: u8,
+    /// Parent.
+    pub parent: i32,
+    /// Process group.
+    pub group: i32,
+    /// Session.
+    pub session: i32,
+    /// Start time in clock ticks since boot.
+    pub start: u64,
+}
+
+impl Stat {
+    /// Reads it; `None` if there is no such process.
+    pub fn read(pid: i32) -> Option<Stat> {
+        // 15 bytes of name and 52 numbers fit; the fields we want are among the first 22.
+        let mut buffer = [0u8; 1024];
+        let mut file = std::fs::File::open(format!("/proc/{pid}/stat")).ok()?;
+        let length = file.read(&mut buffer).ok()?;
+        Stat::parse(&buffer[..length])
+    }
+
+    /// Parses the file's text. The name is between the first `(` and the last `)`, since it may hold either.
+    pub fn parse(text: &[u8]) -> Option<Stat> {
+        let open = text.iter().position(|&b| b == b'(')?;
+        let close = text.iter().rposition(|&b| b == b')')?;
+        let name = text.get(open + 1..close)?;
+        let mut fields = text.get(close + 1..)?.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty());
+        let state = *fields.next()?.first()?;
+        let parent = number(fields.next()?)?;
+        let group = number(fields.next()?)?;
+        let session = number(fields.next()?)?;
+        Some(Stat {
+            pid: number(text.get(..open)?.trim_ascii())?,
+            command: String::from_utf8_lossy(name).into_owned(),
+            state,
+            parent,
+            group,
+            session,
+            // field 22; `session` was field 6
+            start: number(fields.nth(15)?)?,
+        })
+    }
+
+    /// Its identity.
+    pub fn identity(&self) -> Identity {
+        Identity { pid: self.pid, start: self.start }
+    }
+
+    /// Whether it has ended and only waits to be reaped.
+    pub fn is_zombie(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+}
+
+fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Every process there is, as seen in one walk of `/proc`; those that vanish meanwhile are left out.
+pub fn all() -> Vec<Stat> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(Stat::read)
+        .collect()
+}
+
+/// Makes this process the one to which its orphaned descendants return. See PR_SET_CHILD_SUBREAPER(2const).
+pub fn become_subreaper() -> Result<(), Errno> {
+    // SAFETY: takes integers only.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
+}
+
+/// The name shown by `ps -o comm` and `/proc/PID/stat`; at most 15 bytes count.
+pub fn set_command_name(name: &std::ffi::CStr) {
+    // SAFETY: `name` is a valid C string, which the kernel copies.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_parentheses_and_spaces() {
+        let text = b"42 (a) b (c) S 1 2 3 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 2\n";
+        let stat = Stat::parse(text).unwrap();
+        assert_eq!((stat.pid, stat.parent, stat.group, stat.session), (42, 1, 2, 3));
+        assert_eq!((stat.command.as_str(), stat.state, stat.start), ("a) b (c", b'S', 777));
+    }
+
+    #[test]
+    fn a_short_line_is_nobody() {
+        assert_eq!(Stat::parse(b"42 (a) S 1 2"), None);
+        assert_eq!(Stat::parse(b""), None);
+    }
+
+    #[test]
+    fn we_are_who_we_are() {
+        let me = std::process::id() as i32;
+        let who = Identity::of(me).unwrap();
+        assert!(who.exists());
+        assert!(!Identity { start: who.start + 1, ..who }.exists());
+        assert_eq!(Pidfd::of(Identity { start: who.start + 1, ..who }).unwrap_err(), Errno::ESRCH);
+        assert!(all().iter().any(|s| s.identity() == who));
+    }
+}

@@ -1,0 +1,42 @@
+//! Signals as something to read, instead of something that interrupts.
+
+use crate::Fail;
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// A descriptor that is readable when one of the chosen signals has come.
+pub struct Signals(SignalFd);
+
+impl Signals {
+    /// Blocks *every* signal (so that no child is ever born with one pending between clone and exec)
+    /// and makes `chosen` readable. What the program was started with is kept in [`crate::startup`].
+    pub fn take(chosen: &[Signal]) -> Result<Signals, Fail> {
+        let fail = |e| Fail::of("set up signals", e);
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None).map_err(fail)?;
+        let set: SigSet = chosen.iter().copied().collect();
+        SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Signals).map_err(fail)
+    }
+
+    /// The next signal that has come, if any.
+    pub fn next(&mut self) -> Option<Signal> {
+        loop {
+            match self.0.read_signal() {
+                Ok(Some(info)) => {
+                    if let Ok(signal) = Signal::try_from(info.ssi_signo as i32) {
+                        return Some(signal);
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
