@@ -156,12 +156,9 @@ impl Spawner {
     ///
     /// Call before this process raises its own RLIMIT_NOFILE: children get the limit that is in force now.
     pub fn new() -> Result<Spawner, Fail> {
-        let null = std::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/null")
-            .map_err(|e| Fail::io("open", std::path::Path::new("/dev/null"), &e))?;
-        let null = above_tray(null.as_fd())?;
+        let null = open_null().map_err(|e| Fail::io("open", std::path::Path::new("/dev/null"), &e))?;
+        // the first descriptor is probably on the tray: it must be closed before the tray is laid
+        let null = above_tray(OwnedFd::from(null).as_fd())?;
         let (soft, hard) =
             getrlimit(Resource::RLIMIT_NOFILE).map_err(|e| Fail::of("read the descriptor limit", e))?;
         let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
@@ -282,6 +279,10 @@ impl Spawner {
         let result = unsafe { libc::dup3(fd.as_fd().as_raw_fd(), number, libc::O_CLOEXEC) };
         Errno::result(result).map(drop).map_err(|e| Fail::of("put a descriptor on the tray", e))
     }
+}
+
+fn open_null() -> std::io::Result<std::fs::File> {
+    std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")
 }
 
 /// A duplicate of `fd` whose number is above the tray, close-on-exec.

@@ -1,0 +1,116 @@
+//! Children made by every way there is, on this kernel.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::ffi::CString;
+use std::io::Read;
+use std::os::fd::AsFd;
+use sys::reap::{Ending, Whom, reap};
+use sys::spawn::{Place, Program, Spawner, Stage, TRAY_END, Way};
+
+fn program(file: &str, arguments: &[&str], directory: &str) -> Program {
+    let c = |s: &str| CString::new(s).unwrap();
+    Program {
+        file: c(file),
+        arguments: arguments.iter().map(|s| c(s)).collect(),
+        environment: vec![c("A=b")],
+        directory: c(directory),
+        session: true,
+    }
+}
+
+fn wait(pid: i32) -> Ending {
+    loop {
+        if let Some((_, ending)) = reap(Whom::Pid(pid)) {
+            return ending;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// One test, so that one Spawner owns the tray of this process.
+#[test]
+fn every_way_starts_reports_and_inherits_nothing() {
+    let mut spawner = Spawner::new().unwrap();
+    for way in [Way::Clone3, Way::Vfork, Way::Clone] {
+        spawner.way = way;
+        becomes_the_program(&mut spawner);
+        says_where_it_failed(&mut spawner);
+        inherits_only_what_it_is_given(&mut spawner);
+        is_made_a_thousand_times(&mut spawner);
+    }
+}
+
+fn becomes_the_program(spawner: &mut Spawner) {
+    let child = spawner.spawn(program("/bin/sh", &["sh", "-c", "exit 7"], "/"), &Place::Here, &[]).unwrap();
+    assert_eq!(wait(child.pid), Ending::Code(7));
+    assert_eq!(spawner.verdict(child.pid), None);
+    let child = spawner.spawn(program("/bin/sleep", &["sleep", "1000"], "/"), &Place::Here, &[]).unwrap();
+    child.pidfd.signal(nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(wait(child.pid), Ending::Signal { number: 15, core: false });
+}
+
+fn says_where_it_failed(spawner: &mut Spawner) {
+    for (file, directory, stage, errno) in [
+        ("/nonexistent", "/", Stage::Exec, sys::Errno::ENOENT),
+        ("/", "/", Stage::Exec, sys::Errno::EACCES),
+        ("/bin/true", "/nonexistent", Stage::Directory, sys::Errno::ENOENT),
+    ] {
+        let child = spawner.spawn(program(file, &["x"], directory), &Place::Here, &[]).unwrap();
+        assert_eq!(wait(child.pid), Ending::Code(111));
+        let verdict = spawner.verdict(child.pid).unwrap();
+        assert_eq!((verdict.stage, verdict.errno), (stage, errno));
+        assert_eq!(spawner.verdict(child.pid), None, "said once");
+    }
+    let procs = Place::Writes(c"/nonexistent/cgroup.procs".into());
+    let child = spawner.spawn(program("/bin/true", &["x"], "/"), &procs, &[]).unwrap();
+    wait(child.pid);
+    assert_eq!(spawner.verdict(child.pid).unwrap().stage, Stage::Cgroup);
+}
+
+fn inherits_only_what_it_is_given(spawner: &mut Spawner) {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let script = "echo $A $(ulimit -n) $$ $(cut -d' ' -f6 /proc/$$/stat) \
+                  $(grep -E 'SigBlk|SigIgn' /proc/$$/status | tr -s '\\n\\t' '  ') ; ls /proc/$$/fd >&9";
+    let fds = [(writer.as_fd(), 1), (writer.as_fd(), 9)];
+    let child = spawner.spawn(program("/bin/sh", &["sh", "-c", script], "/tmp"), &Place::Here, &fds).unwrap();
+    drop(writer);
+    assert_eq!(wait(child.pid), Ending::Code(0));
+    spawner.reclaim();
+    let mut text = String::new();
+    // the end of file proves that the tray has let go of the pipe
+    reader.read_to_string(&mut text).unwrap();
+    let mut words = text.split_whitespace();
+    assert_eq!(words.next(), Some("b"));
+    assert_eq!(words.next().unwrap(), spawner.child_limit().0.to_string());
+    assert_eq!(words.next(), words.next(), "leads its own session");
+    let signals: Vec<&str> = words.by_ref().take(4).collect();
+    assert_eq!(
+        signals,
+        ["SigBlk:", &mask("SigBlk:", 0), "SigIgn:", &mask("SigIgn:", 1 << 12)],
+        "SIGPIPE is not ignored"
+    );
+    assert_eq!(words.collect::<Vec<_>>(), ["0", "1", "2", "9"], "{text}");
+}
+
+/// A mask of our own, from `/proc/self/status`, without the bits in `less`.
+fn mask(name: &str, less: u64) -> String {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    let bits = u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap();
+    format!("{:016x}", bits & !less)
+}
+
+fn is_made_a_thousand_times(spawner: &mut Spawner) {
+    let before = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let children: Vec<_> = (0..1000)
+        .map(|_| spawner.spawn(program("/bin/true", &["true"], "/"), &Place::Here, &[]).unwrap())
+        .collect();
+    assert!(children.iter().all(|child| child.pidfd.as_fd().try_clone_to_owned().is_ok()));
+    for child in &children {
+        assert_eq!(wait(child.pid), Ending::Code(0));
+        assert_eq!(spawner.verdict(child.pid), None);
+    }
+    drop(children);
+    assert_eq!(std::fs::read_dir("/proc/self/fd").unwrap().count(), before);
+    assert!(TRAY_END <= 64);
+}
