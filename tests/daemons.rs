@@ -1,0 +1,285 @@
+//! Real daemons from Debian's packages, each with the run script an administrator would write
+//! (`tests/daemons/NAME/`), controlled by `svcstart` and `svcstop`. Every file, socket and address is the
+//! sandbox's own. What each test says of daemontools was seen with Debian's daemontools 0.76.
+
+mod common;
+#[path = "daemons/service.rs"]
+mod service;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use common::processes::Process;
+use nix::sys::signal::Signal;
+use service::Service;
+
+/// Runs a command of the test's own that must succeed.
+fn must(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn mariadb(name: &'static str, from: &[&str]) -> Option<Service> {
+    let service =
+        Service::install(name, from, &["mysqld_safe", "mysqladmin", "mariadb", "mariadb-install-db"])?;
+    // Not /tmp: a mariadbd that starts removes the temporary tables of all others there.
+    let [data, temporary] = ["data", "tmp"].map(|name| service.directory(name, "mysql"));
+    must(
+        Command::new("mariadb-install-db")
+            .args([
+                "--no-defaults",
+                "--user=mysql",
+                "--skip-test-db",
+                "--auth-root-authentication-method=normal",
+            ])
+            .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--tmpdir={}", temporary.display())),
+    );
+    Some(service.scanned())
+}
+
+fn sql(service: &Service, statement: &str) -> String {
+    let socket = format!("--socket={}", service.path("data/socket").display());
+    must(Command::new("mariadb").args([
+        "--no-defaults",
+        &socket,
+        "--batch",
+        "--skip-column-names",
+        "-e",
+        statement,
+    ]))
+}
+
+const RECOVERY: &str = "crash recovery";
+
+/// A stop must end in MariaDB's own clean shutdown, and the next start must have nothing to recover.
+fn stops_mariadb_cleanly(service: &Service) {
+    let said = service.start();
+    assert!(said.out.contains("mysqld is alive"), "the start script has not pinged: {said:?}");
+    sql(service, "CREATE DATABASE d; CREATE TABLE d.t (n INT); INSERT INTO d.t VALUES (42)");
+    service.stop();
+    service.assert_says("data/error.log", "mariadbd: Shutdown complete");
+    let seen = service.read("data/error.log").len();
+
+    service.start();
+    assert_eq!(sql(service, "SELECT n FROM d.t"), "42\n");
+    let second = service.read("data/error.log").split_off(seen);
+    assert!(second.contains("ready for connections"), "{second}");
+    assert!(!second.contains(RECOVERY), "{second}");
+}
+
+/// daemontools: `svc -d` ends the shell, `svstat` says down, and mysqld_safe and mariadbd run on below
+/// init. The next `svc -u` repeats "A mysqld process already exists" every second.
+#[test]
+fn mariadb_by_mysqld_safe_without_exec_ends_cleanly() {
+    let Some(service) = mariadb("mariadb", &["mariadb"]) else { return };
+    stops_mariadb_cleanly(&service);
+
+    // What an unclean end looks like, so that its absence above means something: mysqld_safe restarts it.
+    let before = service.read("data/error.log").len();
+    service.process("mariadbd").signal(Signal::SIGKILL);
+    service.sandbox.wait_for("mysqld_safe to restart a killed mariadbd", || {
+        let log = service.read("data/error.log").split_off(before);
+        common::expect(log.contains(RECOVERY) && log.contains("ready for connections"), log)
+    });
+    service.stop();
+}
+
+/// daemontools: `svc -d` ends the shell, `svstat` says down, and su, its shell, mysqld_safe and mariadbd
+/// all run on. With `exec su` it ends su ("Session terminated, killing shell... ...killed.") after 2 s, and
+/// the other three run on.
+#[test]
+fn mariadb_under_su_ends_cleanly() {
+    let Some(service) = mariadb("mariadb-su", &["mariadb", "mariadb-su"]) else { return };
+    stops_mariadb_cleanly(&service);
+    service.stop();
+}
+
+/// A daemon that flushes for 10 s, in the ways `su` is written. daemontools: with exec, su kills its child
+/// 2 s after its own TERM: `exec flushd` in the middle of flushing; otherwise the shell between them, and
+/// flushd runs on, as it does without exec.
+fn flushes_to_the_end(name: &'static str, command: &str) {
+    let Some(service) = Service::install(name, &["flush"], &["su", "runuser"]) else { return };
+    let record = service.directory("record", "nobody").join("flush");
+    service.write(
+        "run",
+        &format!("#!/bin/sh\nexec 2>&1\nFLUSHD=\"$PWD/flushd {}\"\n{command}\n", record.display()),
+    );
+    let service = service.scanned();
+    service.start();
+    service.sandbox.wait_for("flushd to be ready", || {
+        let record = service.read("record/flush");
+        common::expect(record == "ready\n", record)
+    });
+    let said = service.stop();
+    let record = service.read("record/flush");
+    assert!(record.ends_with("flushing, second 10\nflushed\n"), "cut short: {record}\n{said:?}");
+    assert_eq!(record.matches("flushed").count(), 1, "{record}");
+}
+
+#[test]
+fn su_by_exec_does_not_cut_the_flushing_short() {
+    flushes_to_the_end("su-exec", r#"exec su - nobody -s /bin/sh -c "$FLUSHD""#);
+}
+
+#[test]
+fn su_by_exec_and_exec_below_does_not_cut_the_flushing_short() {
+    flushes_to_the_end("su-exec-exec", r#"exec su - nobody -s /bin/sh -c "exec $FLUSHD""#);
+}
+
+#[test]
+fn su_without_exec_does_not_cut_the_flushing_short() {
+    flushes_to_the_end("su-no-exec", r#"su - nobody -s /bin/sh -c "exec $FLUSHD""#);
+}
+
+#[test]
+fn runuser_does_not_cut_the_flushing_short() {
+    flushes_to_the_end("runuser", r#"exec runuser -l nobody -s /bin/sh -c "exec $FLUSHD""#);
+}
+
+fn slapd(name: &'static str) -> Option<Service> {
+    let service = Service::install(name, &["slapd"], &["slapd", "ldapwhoami"])?;
+    service.directory("data", "openldap");
+    service.own_address();
+    Some(service.scanned())
+}
+
+#[test]
+fn slapd_is_started_when_it_answers() {
+    let Some(service) = slapd("slapd") else { return };
+    let said = service.start();
+    assert!(said.out.contains("anonymous"), "the start script has not asked: {said:?}");
+    assert_eq!(service.process("slapd").pid, service.sandbox.up("slapd"));
+    service.stop();
+}
+
+/// The start script asks at the wrong port. As with daemontools it is the script that takes the service
+/// down again; here `svcstart` must say so, and nothing may be left.
+#[test]
+fn slapd_that_does_not_answer_is_not_started() {
+    let Some(service) = slapd("slapd-mute") else { return };
+    let start = service.read("start").replace("$(cat address)", "127.0.0.1:1").replace("left=15", "left=2");
+    service.write("start", &start);
+    let said = service.sandbox.run("svcstart", [service.name]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("Waiting for slapd to start.. (1)"), "{said:?}");
+    assert!(said.out.contains("FAILED"), "{said:?}");
+    service.sandbox.down(service.name);
+    let left = service.processes();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(service.sandbox.svstat(service.name).starts_with("down"));
+}
+
+fn apache(name: &'static str) -> Option<(Service, String)> {
+    let from: &[&str] = if name == "apache-daemon" { &["apache", "apache-daemon"] } else { &["apache"] };
+    let service = Service::install(name, from, &["apache2"])?;
+    service.write("www/index.html", "Hello from the fold\n");
+    let address = service.own_address();
+    Some((service.scanned(), address))
+}
+
+/// The page, and with it that the workers work.
+fn page(service: &Service, address: &str) {
+    use std::io::{Read, Write};
+    service.sandbox.wait_for("Apache's page", || {
+        let mut connection = std::net::TcpStream::connect(address).map_err(|error| error.to_string())?;
+        let mut answer = String::new();
+        connection
+            .write_all(b"GET /index.html HTTP/1.0\r\n\r\n")
+            .and_then(|()| connection.read_to_string(&mut answer))
+            .map_err(|error| error.to_string())?;
+        common::expect(answer.ends_with("Hello from the fold\n"), answer)
+    });
+}
+
+/// daemontools: on TERM Apache's prefork signals its whole process group, and that is also supervise's and
+/// svscan's: `svc -d` ends them all, and `svstat` says "supervise not running".
+#[test]
+fn apache_in_the_foreground_ends_with_its_workers() {
+    let Some((service, address)) = apache("apache") else { return };
+    service.start();
+    page(&service, &address);
+    assert!(service.processes().len() > 1, "prefork has workers: {:?}", service.processes());
+    service.stop();
+    service.assert_says("error.log", "caught SIGTERM, shutting down");
+}
+
+/// daemontools: run ends at once with 0, and again every second ("httpd (pid 16214) already running"),
+/// while `svstat` says up; after `svc -d` it says down, and Apache serves on.
+#[test]
+fn apache_that_daemonises_is_up_and_ends_with_its_workers() {
+    let Some((service, address)) = apache("apache-daemon") else { return };
+    service.start();
+    page(&service, &address);
+    let parent = service.read("run.pid");
+    assert!(
+        !service.sandbox.reports().contains("already running"),
+        "started twice\n{}",
+        service.sandbox.reports()
+    );
+    service.stop();
+    service.assert_says("error.log", "caught SIGTERM, shutting down");
+
+    service.start();
+    page(&service, &address);
+    assert_ne!(service.read("run.pid"), parent);
+    service.stop();
+}
+
+/// daemontools: `svc -d` ends the outer shell, and all that stands below setpriv runs on.
+#[test]
+fn setpriv_without_exec_leaves_nothing() {
+    let Some(service) = Service::install("setpriv", &["setpriv"], &["setpriv", "setsid"]) else { return };
+    let service = service.scanned();
+    service.start();
+    service.sandbox.wait_for("both sleeps of nobody", || {
+        let mut found = service.processes();
+        found.retain(|process| process.command == "sleep");
+        let nobody = |process: &Process| {
+            fs::metadata(format!("/proc/{}", process.pid))
+                .is_ok_and(|process| process.uid() == common::NOBODY)
+        };
+        common::expect(found.len() == 2 && found.iter().all(nobody), found)
+    });
+    service.stop();
+}
+
+/// The user does not exist. daemontools: `svstat` says up, 0 or 1 seconds, over and over; the message is
+/// in readproctitle's line at the bottom of `ps`.
+fn tells_that_the_user_is_missing(name: &'static str, command: &str, message: &str) {
+    let program = command.split(' ').next().unwrap();
+    let Some(service) = Service::install(name, &[], &["su"]) else { return };
+    service.write("run", &format!("#!/bin/sh\nexec {command}\n"));
+    let service = service.scanned();
+    let said = service.sandbox.run("svcstart", [service.name]);
+    assert_eq!(said.code, 1, "{program}: {said:?}");
+    let text = said.out + &said.err;
+    assert!(text.contains("FAILED") && text.contains(message), "{program}: svcstart says {text}");
+    let said = service.sandbox.run("pinfold", ["status", service.name]);
+    assert!(said.out.contains(message), "{program}: status says {said:?}");
+}
+
+#[test]
+fn setuidgid_to_a_missing_user_is_told() {
+    tells_that_the_user_is_missing(
+        "by-setuidgid",
+        "setuidgid download sleep 1000",
+        "unknown account download",
+    );
+}
+
+#[test]
+fn chpst_to_a_missing_user_is_told() {
+    tells_that_the_user_is_missing(
+        "by-chpst",
+        "chpst -u download sleep 1000",
+        "unknown user/group: download",
+    );
+}
+
+#[test]
+fn su_to_a_missing_user_is_told() {
+    tells_that_the_user_is_missing("by-su", "su - download -c 'sleep 1000'", "user download does not exist");
+}
