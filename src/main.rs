@@ -11,13 +11,13 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(args: &[OsString]) -> u8 {
-    if let Some(applet) = args.first().and_then(|name| compat::applet(base(name))) {
+    if let Some(applet) = args.first().and_then(|name| compat::find(base(name))) {
         return (applet.main)(args);
     }
     let Some((name, args)) = args.get(1..).and_then(|rest| rest.first().map(|name| (name, rest))) else {
         return usage();
     };
-    match compat::applet(name) {
+    match compat::find(name) {
         Some(applet) => (applet.main)(args),
         None => usage(),
     }

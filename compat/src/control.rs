@@ -83,6 +83,17 @@ pub const TABLE: [Entry; 15] = [
 /// How many entries of [`TABLE`], from its start, daemontools itself knows.
 pub const DJB: usize = 11;
 
+/// The letters of [`TABLE`], as options for [`Getopt`](crate::getopt::Getopt).
+pub const LETTERS: [u8; TABLE.len()] = {
+    let mut letters = [0; TABLE.len()];
+    let mut n = 0;
+    while n < letters.len() {
+        letters[n] = TABLE[n].letter;
+        n += 1;
+    }
+    letters
+};
+
 impl Command {
     /// The command a byte read from `supervise/control` stands for, if any.
     pub fn from_letter(letter: u8) -> Option<Command> {

@@ -22,7 +22,6 @@ pub fn error_str(errno: Errno) -> &'static str {
 }
 
 const TEXTS: &[(Errno, &str)] = &[
-    (Errno::UnknownErrno, "no error"),
     (Errno::EPERM, "permission denied"),
     (Errno::ENOENT, "file does not exist"),
     (Errno::ESRCH, "no such process"),
@@ -111,6 +110,17 @@ const TEXTS: &[(Errno, &str)] = &[
     (Errno::EDQUOT, "disk quota exceeded"),
 ];
 
+/// A tool's exit code: its own, or that of its early end, whose text is said here.
+pub fn code(result: Result<u8, Die>) -> u8 {
+    match result {
+        Ok(code) => code,
+        Err(die) => {
+            say(&die.text);
+            die.code
+        }
+    }
+}
+
 /// A classic tool's end before its time: a text for standard error and an exit code.
 ///
 /// The words are the caller's; file names go in as the bytes they are.
@@ -144,12 +154,6 @@ impl Die {
     /// The same end with another exit code, for the originals that differ.
     pub fn with_code(self, code: u8) -> Die {
         Die { code, ..self }
-    }
-
-    /// Says the text and gives the exit code.
-    pub fn end(self) -> u8 {
-        say(&self.text);
-        self.code
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Getopt<'a> {
     /// How far into that word; 0 at its start.
     at: usize,
     /// The letters known; one followed by `:` takes a value.
-    spec: &'static str,
+    spec: &'a [u8],
 }
 
 /// An option found.
@@ -48,7 +48,7 @@ impl BadOption {
 
 impl<'a> Getopt<'a> {
     /// Starts after `args[0]`, the program's name. `spec` lists the letters, `:` after those with a value.
-    pub fn new(args: &'a [OsString], spec: &'static str) -> Self {
+    pub fn new(args: &'a [OsString], spec: &'a [u8]) -> Self {
         Getopt { args, word: 1, at: 0, spec }
     }
 
@@ -57,11 +57,10 @@ impl<'a> Getopt<'a> {
         self.args.get(self.word..).unwrap_or_default()
     }
 
-    /// How many letters of the spec match, and whether a value follows.
+    /// Whether a known letter takes a value; `None` for an unknown one.
     fn takes_value(&self, letter: u8) -> Option<bool> {
-        let spec = self.spec.as_bytes();
-        let at = spec.iter().position(|b| *b == letter && letter != b':')?;
-        Some(spec.get(at + 1) == Some(&b':'))
+        let at = self.spec.iter().position(|b| *b == letter && letter != b':')?;
+        Some(self.spec.get(at + 1) == Some(&b':'))
     }
 }
 
@@ -113,7 +112,7 @@ mod tests {
     /// The options as text (`a`, `n=9`, `!z`), then `|` and the rest.
     fn parse(words: &str) -> String {
         let args: Vec<OsString> = words.split(' ').map(OsString::from).collect();
-        let mut options = Getopt::new(&args, "abn:");
+        let mut options = Getopt::new(&args, b"abn:");
         let mut seen = Vec::new();
         for option in options.by_ref() {
             match option {
@@ -152,10 +151,10 @@ mod tests {
     #[test]
     fn empty_words_and_lists() {
         let args = [OsString::from("p"), OsString::new()];
-        let mut options = Getopt::new(&args, "a");
+        let mut options = Getopt::new(&args, b"a");
         assert_eq!(options.next(), None);
         assert_eq!(options.rest().len(), 1);
-        assert_eq!(Getopt::new(&[], "a").next(), None);
-        assert_eq!(Getopt::new(&[], "a").rest().len(), 0);
+        assert_eq!(Getopt::new(&[], b"a").next(), None);
+        assert_eq!(Getopt::new(&[], b"a").rest().len(), 0);
     }
 }

@@ -12,7 +12,13 @@ use std::os::unix::ffi::OsStrExt;
 pub mod control;
 pub mod errors;
 pub mod getopt;
+mod origin;
+pub mod readproctitle;
 pub mod status;
+pub mod svc;
+pub mod svok;
+pub mod svscanboot;
+pub mod svstat;
 pub mod tai;
 
 /// One of the executable's classic tools.
@@ -26,10 +32,20 @@ pub struct Applet {
 }
 
 /// Every classic tool, in the order of the help text.
-pub const APPLETS: &[Applet] = &[];
+pub const APPLETS: &[Applet] = &[
+    applet("svc", svc::main, "control services"),
+    applet("svstat", svstat::main, "show what services do"),
+    applet("svok", svok::main, "is a service supervised?"),
+    applet("svscanboot", svscanboot::main, "start svscan from init"),
+    applet("readproctitle", readproctitle::main, "show messages in the process list"),
+];
+
+const fn applet(name: &'static str, main: fn(&[OsString]) -> u8, help: &'static str) -> Applet {
+    Applet { name, main, help }
+}
 
 /// Finds the applet of exactly this name.
-pub fn applet(name: &OsStr) -> Option<&'static Applet> {
+pub fn find(name: &OsStr) -> Option<&'static Applet> {
     APPLETS.iter().find(|applet| applet.name.as_bytes() == name.as_bytes())
 }
 
