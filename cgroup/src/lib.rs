@@ -1,1 +1,27 @@
-//! The fence.
+//! Floor 1: the fold's outer fence.
+//!
+//! A service is kept together by a control group, or, where there is none to be had, by a tiny
+//! subreaper above it. This crate finds out which of the two this machine allows ([`Containment::probe`],
+//! by trying, never by reading what is said to be there), and makes, lists, freezes, kills and removes
+//! the groups. It knows nothing of services but their names.
+//!
+//! Everything here is for a single-threaded program that must not block: a call does a bounded piece
+//! of work and says whether there is more. The exception is start-up: a probe may take milliseconds.
+
+mod at;
+pub mod group;
+pub mod hierarchy;
+pub mod house;
+mod kill;
+pub mod mounts;
+pub mod names;
+mod probe;
+mod rights;
+pub mod rung;
+mod tree;
+
+pub use group::{Entry, Group};
+pub use hierarchy::{Containment, Request};
+pub use house::House;
+pub use kill::Pass;
+pub use rung::Rung;

@@ -1,0 +1,145 @@
+//! What containment this machine allows, found by trying.
+
+use crate::house::House;
+use crate::mounts::{self, Hierarchy, Mount};
+use crate::rung::Rung;
+use crate::{probe, rights};
+use nix::errno::Errno;
+use std::path::Path;
+use sys::Fail;
+use sys::spawn::Spawner;
+
+/// What containment is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The word that tells this supervisor's house from others': see [`crate::names::of_directory`].
+    pub house: &'a str,
+    /// This rung, if it can be had, else the next lower that can; `None`: the best there is.
+    pub rung: Option<Rung>,
+    /// Whether a house with living members is ours to take over: they are an earlier supervisor's services.
+    pub reuse: bool,
+}
+
+/// The containment in force.
+pub struct Containment {
+    /// The rung of the ladder. May be lower than the requested one; never higher.
+    pub rung: Rung,
+    /// Why it is not the best, or not what was requested: a clause with path and reason.
+    pub why_not_more: Option<String>,
+    /// What to do about it, for the user.
+    pub advice: Option<String>,
+    /// What a service can do that will not be noticed: a clause each.
+    pub cannot_catch: Vec<String>,
+    house: Option<House>,
+}
+
+impl Containment {
+    /// Tries the ladder from the top, makes the house and moves this process into it. Takes milliseconds.
+    ///
+    /// Every rung is proven by doing it: a child born into a fresh group and seen to live, another one
+    /// frozen and killed. Where [`Spawner::way`] does not work here, it is set to one that does.
+    pub fn probe(request: &Request<'_>, spawner: &mut Spawner) -> Containment {
+        probe::settle_way(spawner);
+        let wanted = request.rung.unwrap_or(Rung::Kill);
+        let mut obstacles: Vec<Fail> = Vec::new();
+        if wanted != Rung::Subtree {
+            for mount in candidates(wanted) {
+                match attempt(&mount, request, wanted, spawner) {
+                    Ok((house, lower)) => return Containment::in_house(house, lower, &obstacles),
+                    Err(fail) => obstacles.push(fail),
+                }
+            }
+            if obstacles.is_empty() {
+                let place = Path::new("/sys/fs/cgroup");
+                obstacles.push(Fail::at("find a mounted cgroup hierarchy, as at", place, Errno::ENOENT));
+            }
+        }
+        Containment {
+            rung: Rung::Subtree,
+            why_not_more: sentence(&obstacles),
+            advice: obstacles.first().and_then(advice),
+            cannot_catch: rights::cannot_catch(Rung::Subtree),
+            house: None,
+        }
+    }
+
+    fn in_house(house: House, lower: Option<Fail>, obstacles: &[Fail]) -> Containment {
+        let why_not_more = match lower {
+            Some(fail) => Some(fail.to_string()),
+            None => sentence(obstacles),
+        };
+        Containment {
+            rung: house.rung,
+            why_not_more,
+            advice: obstacles.first().and_then(advice),
+            cannot_catch: rights::cannot_catch(house.rung),
+            house: Some(house),
+        }
+    }
+
+    /// The house with the services' groups; `None` on the subtree rung.
+    pub fn house(&self) -> Option<&House> {
+        self.house.as_ref()
+    }
+
+    /// Takes this process back to the group it came from, and removes the house if nobody lives in it:
+    /// else `EBUSY`, with the name of a group that is not empty.
+    pub fn leave(self) -> Result<(), Fail> {
+        self.house.map_or(Ok(()), House::leave)
+    }
+}
+
+/// The mounts to be tried, the best first.
+fn candidates(wanted: Rung) -> Vec<Mount> {
+    let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let mut mounts = mounts::parse(&text);
+    mounts.retain(|mount| wanted != Rung::V1 || mount.hierarchy != Hierarchy::V2);
+    mounts
+}
+
+/// A house in this mount, and what kept it from a better rung.
+fn attempt(
+    mount: &Mount,
+    request: &Request<'_>,
+    wanted: Rung,
+    spawner: &mut Spawner,
+) -> Result<(House, Option<Fail>), Fail> {
+    let mut house = House::enter(mount, request.house, request.reuse)?;
+    match probe::prove(&mut house, wanted, spawner) {
+        Ok(lower) => Ok((house, lower)),
+        Err(fail) => {
+            // the reason for failing is the better one to tell
+            let _ = house.leave();
+            Err(fail)
+        }
+    }
+}
+
+fn sentence(obstacles: &[Fail]) -> Option<String> {
+    let mut words: Vec<String> = Vec::new();
+    for obstacle in obstacles {
+        let text = obstacle.to_string();
+        if !words.contains(&text) {
+            words.push(text);
+        }
+    }
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+fn advice(obstacle: &Fail) -> Option<String> {
+    let root = nix::unistd::geteuid().is_root();
+    let text = match obstacle.errno {
+        Errno::EROFS => {
+            "mount the cgroup file system writable: in a container by its private cgroup namespace and a \
+             writable /sys/fs/cgroup, in a systemd unit without ProtectControlGroups="
+        }
+        Errno::EACCES | Errno::EPERM if !root => {
+            "run as root, or in a cgroup delegated to this user: \
+             systemd-run --user --scope -p Delegate=yes COMMAND"
+        }
+        Errno::ENOENT if rights::may_mount() => "mount -t cgroup2 none /sys/fs/cgroup",
+        Errno::ENOENT => "have whoever made this container or machine mount /sys/fs/cgroup",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
