@@ -738,10 +738,14 @@ impl Turn<'_> {
         }
     }
 
-    /// The state was saved before its actions were done, so the last ones may be missing: those that
-    /// can be repeated without harm are, and a start that left no leader behind is undone.
+    /// The state was saved before its actions were done, so the last ones may be missing, a thaw or a
+    /// freeze among them: those that can be repeated without harm are, and a start that left no leader
+    /// behind is undone.
     fn adopted(&mut self, present: bool, emptied: bool) {
         let quiet = emptied || self.leaves_others();
+        if !self.s.paused {
+            self.out.push(Action::Thaw); // whatever follows needs it
+        }
         match self.s.phase {
             Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } if !quiet => {
                 self.ask_all(Cause::Asked, true);
@@ -774,8 +778,9 @@ impl Turn<'_> {
         }
     }
 
-    /// A freeze (or a thaw) may be one of the actions that were not done any more.
     fn freeze_again(&mut self) {
-        self.out.push(if self.s.paused { Action::Freeze } else { Action::Thaw });
+        if self.s.paused {
+            self.out.push(Action::Freeze);
+        }
     }
 }
