@@ -1,0 +1,367 @@
+//! A directory of its own for a test: services, a supervisor over them, and an end that leaves nothing.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use nix::sys::signal::Signal;
+
+use super::processes::Process;
+use super::{Family, NOBODY, bound, cgroups, look_until};
+
+/// Set in everything that runs in a sandbox, to its name.
+const VARIABLE: &str = "PINFOLD_SANDBOX";
+
+pub(crate) struct Sandbox {
+    /// Unlike any other on this machine; part of every path.
+    pub(crate) name: String,
+    root: PathBuf,
+    family: Family,
+    programs: PathBuf,
+    unprivileged: bool,
+    environment: Vec<(String, String)>,
+    /// Groups its processes were seen in, for the end.
+    groups: RefCell<BTreeSet<PathBuf>>,
+}
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// The exit code, or minus the signal.
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Sandbox {
+    /// For programs of `family`. An error says what is missing on this machine.
+    pub(crate) fn new(label: &str, family: Family) -> Result<Self, String> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("pf{}-{}-{label}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let root = std::env::temp_dir().join(&name);
+        let programs = match family {
+            Family::Ours => root.join("bin"),
+            _ => family.peer_directory()?,
+        };
+        for directory in ["scan", "lab", "run"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        fs::write(root.join("lab/leash"), "").unwrap();
+        if family == Family::Ours {
+            Family::install_ours(&programs);
+        }
+        let groups = RefCell::default();
+        Ok(Sandbox { name, root, family, programs, unprivileged: false, environment: Vec::new(), groups })
+    }
+
+    /// Lets the supervisor and its services run as an ordinary user, also when the test runs as root.
+    pub(crate) fn unprivileged(mut self) -> Self {
+        self.unprivileged = true;
+        for directory in ["scan", "lab", "run"] {
+            self.give_away(&self.root.join(directory));
+        }
+        self
+    }
+
+    /// Sets an environment variable for everything started from here.
+    pub(crate) fn set(mut self, variable: &str, value: &str) -> Self {
+        self.environment.push((variable.into(), value.into()));
+        self
+    }
+
+    /// The scan directory.
+    pub(crate) fn scan(&self) -> PathBuf {
+        self.root.join("scan")
+    }
+
+    /// What stands for `/run/pinfold`.
+    pub(crate) fn run_directory(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    /// A path outside the scan directory, for the test's own files.
+    pub(crate) fn lab(&self) -> PathBuf {
+        self.root.join("lab")
+    }
+
+    /// Exists as long as the sandbox: the test programs end themselves when it is gone.
+    pub(crate) fn leash(&self) -> PathBuf {
+        self.lab().join("leash")
+    }
+
+    /// The directory of the programs under test.
+    pub(crate) fn programs(&self) -> &Path {
+        &self.programs
+    }
+
+    /// Writes a file of the scan directory (`squid/run`), with its directories. Scripts are executable.
+    pub(crate) fn file(&self, path: &str, content: &str) {
+        let path = self.scan().join(path);
+        self.directory(path.parent().unwrap());
+        let name = path.file_name().unwrap().to_str().unwrap_or_default();
+        let executable = matches!(name, "run" | "start" | "stop" | "finish" | "check")
+            || path.parent().is_some_and(|parent| parent.ends_with("control"));
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 }))
+            .unwrap();
+        self.give_away(&path);
+    }
+
+    /// Makes a directory and those above it, the user's where there is one.
+    pub(crate) fn directory(&self, path: &Path) {
+        if !path.exists() {
+            self.directory(path.parent().unwrap());
+            fs::create_dir(path).unwrap();
+            self.give_away(path);
+        }
+    }
+
+    fn give_away(&self, path: &Path) {
+        if self.unprivileged && super::is_root() {
+            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+
+    /// A command in the scan directory, its programs first on PATH and nothing else in its environment.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let path = format!(
+            "{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            self.programs.display()
+        );
+        // An applet is looked up here: Command would look along the test's own PATH.
+        let own = self.programs.join(program.as_ref());
+        let mut command = Command::new(if own.exists() { own.as_os_str() } else { program.as_ref() });
+        if own.exists() {
+            command.arg0(program.as_ref());
+        }
+        command.env_clear().env("PATH", path).env("LANG", "C").env(VARIABLE, &self.name);
+        command.env("PINFOLD_RUN", self.run_directory());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.current_dir(self.scan()).stdin(Stdio::null()).process_group(0);
+        if self.unprivileged && super::is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    /// Runs a command to its end; one that hangs fails the test.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, program: &str, arguments: impl IntoIterator<Item = S>) -> Said {
+        let mut command = self.command(program);
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.finish(command)
+    }
+
+    /// Runs a prepared command to its end.
+    pub(crate) fn finish(&self, mut command: Command) -> Said {
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let process = Process::look(child.id() as i32);
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(child.wait_with_output()));
+        let Ok(output) = receiver.recv_timeout(bound()) else {
+            if let Some(process) = process {
+                process.signal(Signal::SIGKILL);
+            }
+            panic!("{command:?} has not come back after {:?}\n{}", bound(), self.reports());
+        };
+        let output = output.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Said { code: code(output.status), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Starts a supervisor (`svscan`, `supervise`, `runsv` …) whose output is kept for [`Self::reports`].
+    pub(crate) fn start<S: AsRef<OsStr>>(
+        &self,
+        program: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Supervisor {
+        let mut command = self.command(program);
+        command.args(arguments);
+        self.start_command(command)
+    }
+
+    /// Starts a prepared command as a supervisor.
+    pub(crate) fn start_command(&self, mut command: Command) -> Supervisor {
+        let log = fs::File::options().create(true).append(true).open(self.root.join("reports")).unwrap();
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Supervisor { child, reports: self.root.join("reports") }
+    }
+
+    /// Starts the family's scanner over the scan directory.
+    pub(crate) fn scanner(&self) -> Supervisor {
+        self.start(if self.family == Family::Runit { "runsvdir" } else { "svscan" }, [self.scan()])
+    }
+
+    /// Everything the supervisors and their services have said.
+    pub(crate) fn reports(&self) -> String {
+        reports(&self.root.join("reports"))
+    }
+
+    /// Waits until `look` succeeds; fails with what was seen last and what the supervisor said.
+    pub(crate) fn wait_for<T>(&self, what: &str, look: impl FnMut() -> Result<T, String>) -> T {
+        look_until(look).unwrap_or_else(|seen| {
+            panic!("waited {:?} for {what}; last seen: {seen}\n--- reports\n{}", bound(), self.reports())
+        })
+    }
+
+    /// `svstat`'s line without the name.
+    pub(crate) fn svstat(&self, service: &str) -> String {
+        let said = self.run("svstat", [service]);
+        let line = said.out.trim_end();
+        line.strip_prefix(&format!("{service}: ")).unwrap_or(line).to_owned()
+    }
+
+    pub(crate) fn status(&self, service: &str) -> Option<Status> {
+        Status::read(&self.scan().join(service))
+    }
+
+    /// Waits until a service runs, and gives its pid.
+    pub(crate) fn up(&self, service: &str) -> i32 {
+        self.wait_for(&format!("{service} to be up"), || match self.status(service) {
+            Some(status) if status.pid != 0 => Ok(status.pid),
+            other => Err(format!("{other:?}")),
+        })
+    }
+
+    pub(crate) fn down(&self, service: &str) {
+        self.wait_for(&format!("{service} to be down"), || {
+            let status = self.status(service);
+            super::expect(status.as_ref().is_some_and(|status| status.pid == 0), status)
+        });
+    }
+
+    /// Remembers the groups a process is in, so that they are gone after the test.
+    pub(crate) fn note_groups(&self, pid: i32) -> Vec<PathBuf> {
+        let groups = cgroups::of(pid);
+        self.groups.borrow_mut().extend(groups.iter().cloned());
+        groups
+    }
+
+    /// Everything that comes from this sandbox: by environment, arguments, descriptors or working directory.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        let own = std::process::id() as i32;
+        let ours = |process: &Process| {
+            process.pid != own && process.traces().lead_to(&self.root, &self.name).is_some()
+        };
+        Process::all().into_iter().filter(ours).collect()
+    }
+
+    /// The groups that carry this sandbox's name, or were noted, and still exist. The deepest first.
+    pub(crate) fn cgroups(&self) -> Vec<PathBuf> {
+        let noted = self.groups.borrow().iter().flat_map(|group| cgroups::below(group)).collect::<Vec<_>>();
+        cgroups::named(&self.name).into_iter().chain(noted).collect()
+    }
+
+    /// Without mercy, and until nothing is left.
+    fn sweep(&self) -> Result<(), String> {
+        let _ = fs::remove_file(self.leash());
+        look_until(|| {
+            self.cgroups().iter().for_each(|group| cgroups::thaw_and_kill(group));
+            let left = self.processes();
+            left.iter().for_each(|process| process.signal(Signal::SIGKILL));
+            let left: Vec<_> = left.into_iter().filter(Process::is_alive).collect();
+            super::expect(left.is_empty(), left)
+        })?;
+        look_until(|| {
+            let left = self.cgroups();
+            left.iter().for_each(|group| drop(fs::remove_dir(group)));
+            super::expect(left.is_empty(), left)
+        })
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let swept = self.sweep();
+        if std::env::var_os("PINFOLD_KEEP").is_some() {
+            let _ = writeln!(io::stderr(), "kept: {}", self.root.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.root);
+        }
+        if let (Err(left), false) = (swept, thread::panicking()) {
+            panic!("{}: cannot be swept: {left}", self.name);
+        }
+    }
+}
+
+fn reports(path: &Path) -> String {
+    let text = String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+    let start = text.len().saturating_sub(8000);
+    text.get(start..).map_or(text.clone(), str::to_owned)
+}
+
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
+}
+
+/// A supervisor that was started here. Killed when it is dropped.
+pub(crate) struct Supervisor {
+    child: Child,
+    reports: PathBuf,
+}
+
+impl Supervisor {
+    pub(crate) fn process(&self) -> Process {
+        Process::look(self.child.id() as i32).unwrap()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end: the exit code, or minus the signal.
+    pub(crate) fn ended(&mut self) -> i32 {
+        let end = look_until(|| self.child.try_wait().unwrap().ok_or_else(|| "still running".to_owned()));
+        let pid = self.child.id();
+        code(end.unwrap_or_else(|seen| {
+            panic!("waited for supervisor {pid} to end: {seen}\n{}", reports(&self.reports))
+        }))
+    }
+
+    /// SIGTERM, and its end.
+    pub(crate) fn terminate(&mut self) -> i32 {
+        self.process().signal(Signal::SIGTERM);
+        self.ended()
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The record of `supervise/status`, as daemontools' svstat and runit's sv read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// 0: down.
+    pub(crate) pid: i32,
+    pub(crate) paused: bool,
+    /// `u`, `d` or 0 (daemontools' once).
+    pub(crate) want: u8,
+    pub(crate) length: usize,
+}
+
+impl Status {
+    pub(crate) fn read(service: &Path) -> Option<Self> {
+        let record = fs::read(service.join("supervise/status")).ok()?;
+        let pid = record.get(12..16)?.try_into().ok()?;
+        Some(Status {
+            pid: i32::from_le_bytes(pid),
+            paused: *record.get(16)? != 0,
+            want: *record.get(17)?,
+            length: record.len(),
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! What a rung's services go through: position, `svc -t`, a crash, `svc -d`, and the scanner's end.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+
+use nix::sys::signal::Signal;
+
+use super::super::common::survivors::Survivor;
+use super::super::common::{Supervisor, cgroups, expect, look_until, survivors};
+use super::super::forms::Form;
+use super::super::table::{Cell, Table};
+use super::Trial;
+
+type Forms = [&'static Form];
+
+impl Trial<'_> {
+    pub(crate) fn run(mut self, table: &Mutex<Table>) {
+        let mut scanner = self.sandbox.scanner();
+        let names = self.forms.iter().map(|form| (form.name, Cell::default()));
+        self.cells = names.collect();
+        self.settle();
+        self.restart("svc -t", |form| !form.outlives_term && !form.crashes, Self::term);
+        self.settle();
+        let has_leader = |form: &Form| !form.crashes && !(form.daemonises && form.outlives_term);
+        self.restart("a crash", has_leader, Self::crash);
+        self.settle();
+        self.stop();
+        self.look_for_overlaps();
+        self.look_for_flushing();
+        if self.rung.containment.is_some() {
+            self.end(&mut scanner);
+        }
+        table.lock().unwrap().add(self.rung.name, self.cells.clone());
+    }
+
+    fn fault(&mut self, name: &'static str, fault: String) {
+        self.cells.entry(name).or_default().faults.push(fault);
+    }
+
+    /// Waits until every form is where it wants to be, and remembers in which groups its processes are.
+    fn settle(&mut self) {
+        for form in self.forms.clone() {
+            if self.lost.contains(form.name) {
+                continue;
+            }
+            if let Err(seen) = look_until(|| self.in_position(form)) {
+                let failed = self.said(form, "failed").join(" ");
+                let report = self.sandbox.reports();
+                self.fault(form.name, format!("not in position: {seen} {failed}\n{report}"));
+                self.lost.insert(form.name);
+            }
+        }
+        let end = format!("@{}", self.sandbox.name);
+        for process in self.sandbox.processes() {
+            let groups = self.sandbox.note_groups(process.pid);
+            let arguments = fs::read_to_string(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
+            let mark = arguments.split('\0').find_map(|word| word.strip_suffix(&end));
+            let service = mark.and_then(|mark| mark.rsplit_once('.')).map(|(service, _)| service);
+            if let Some(form) = self.forms.iter().find(|form| Some(form.name) == service) {
+                self.groups.entry(form.name).or_default().extend(groups);
+            }
+        }
+    }
+
+    fn in_position(&self, form: &'static Form) -> Result<(), String> {
+        let generation = self.latest(form).ok_or("never said ready")?;
+        if form.daemonises && !form.outlives_term && self.rung.containment.is_some() {
+            let (leader, marker) = (self.leader(form), self.marker(form, &generation));
+            let known = leader.as_ref().is_some_and(|leader| marker.shown_in(&leader.traces()).is_some());
+            return expect(known, format!("leader of the daemon: {leader:?}"));
+        }
+        Ok(())
+    }
+
+    /// Does something that must lead to a new generation of each form concerned.
+    fn restart(&mut self, what: &str, concerns: impl Fn(&Form) -> bool, act: impl Fn(&Self, &Forms)) {
+        let lives = |form: &&'static Form| concerns(form) && !self.lost.contains(form.name);
+        let forms: Vec<_> = self.forms.iter().copied().filter(lives).collect();
+        let before: Vec<_> = forms.iter().map(|form| self.latest(form)).collect();
+        act(self, &forms);
+        for (form, before) in forms.into_iter().zip(before) {
+            let renewed = look_until(|| {
+                let now = self.latest(form);
+                expect(now != before, now)
+            });
+            if let Err(seen) = renewed {
+                self.fault(form.name, format!("{what} led to no new generation: {seen}"));
+                self.lost.insert(form.name);
+            }
+        }
+    }
+
+    fn term(&self, forms: &Forms) {
+        self.sandbox.run("svc", ["-t"].into_iter().chain(forms.iter().map(|form| form.name)));
+    }
+
+    fn crash(&self, forms: &Forms) {
+        forms.iter().filter_map(|form| self.leader(form)).for_each(|leader| leader.signal(Signal::SIGKILL));
+    }
+
+    /// `svc -d`; who is down is looked at in that moment, and once more when all are.
+    fn stop(&mut self) {
+        let mut waiting = self.forms.clone();
+        self.sandbox.run("svc", ["-d"].into_iter().chain(waiting.iter().map(|form| form.name)));
+        let stopped = look_until(|| {
+            waiting.retain(|form| {
+                let is_down = self.sandbox.status(form.name).is_some_and(|status| status.pid == 0);
+                if is_down {
+                    self.judge(form);
+                }
+                !is_down
+            });
+            expect(waiting.is_empty(), waiting.iter().map(|form| form.name).collect::<Vec<_>>())
+        });
+        if stopped.is_err() {
+            for form in waiting {
+                let (said, left) = (self.sandbox.svstat(form.name), self.survivors(form));
+                self.fault(form.name, format!("never down: {said}; left: {}", list(&left)));
+            }
+        }
+        for form in self.forms.clone() {
+            let said = self.sandbox.svstat(form.name);
+            if !said.starts_with("down ") {
+                self.fault(form.name, format!("svstat, once down: {said}"));
+            }
+            self.judge(form);
+        }
+    }
+
+    /// A form that is said to be down: who and what is left of it.
+    fn judge(&mut self, form: &'static Form) {
+        // First, and at once: a lock tells in microseconds.
+        let held = self.markers(form).iter().any(|marker| marker.is_locked());
+        let left = if held || form.closes { self.survivors(form) } else { Vec::new() };
+        let count = left.len().max(held.into());
+        let excuse = self.rung.excuse(form).filter(|_| left.iter().all(|survivor| self.is_foreign(survivor)));
+        let cell = self.cells.entry(form.name).or_default();
+        cell.left = cell.left.max(Some(count));
+        cell.excuse = excuse;
+        if count > 0 && excuse.is_none() {
+            cell.faults.push(format!("{count} left when down: {}", list(&left)));
+        }
+        // Without a cgroup of the service's, nobody removes one that the service has made.
+        if self.rung.containment != Some("subtree") {
+            let groups = self.groups.get(form.name).into_iter().flatten();
+            let full: Vec<_> = groups.filter(|group| !self.is_own_group(group) && !is_empty(group)).collect();
+            if !full.is_empty() {
+                self.fault(form.name, format!("groups in use when down: {full:?}"));
+            }
+        }
+    }
+
+    fn survivors(&self, form: &Form) -> Vec<Survivor> {
+        survivors(&self.markers(form))
+    }
+
+    /// Whether somebody is where the test has put a group for those that move on purpose.
+    fn is_foreign(&self, survivor: &Survivor) -> bool {
+        survivor.groups.iter().any(|group| self.is_own_group(group))
+    }
+
+    fn is_own_group(&self, group: &Path) -> bool {
+        group.ends_with(format!("{}-foreign", self.sandbox.name))
+    }
+
+    /// What the generations themselves have seen of each other.
+    fn look_for_overlaps(&mut self) {
+        for form in self.forms.clone() {
+            let overlaps = self.said(form, "overlaps").len();
+            if overlaps > 0 && self.rung.excuse(form).is_none() {
+                self.fault(form.name, format!("{overlaps} times, an older generation was alive at a start"));
+            }
+        }
+    }
+
+    /// Whoever has begun to flush has come to an end of it.
+    fn look_for_flushing(&mut self) {
+        for form in self.forms.clone().into_iter().filter(|form| form.flushes) {
+            let (begun, ended) = (self.said(form, "flushing"), self.said(form, "flushed"));
+            if begun.is_empty() || begun.iter().any(|generation| !ended.contains(generation)) {
+                self.fault(form.name, format!("flushing begun by {begun:?}, ended by {ended:?}"));
+            }
+        }
+    }
+
+    /// The scanner is told to end, and leaves nothing: no process, no cgroup.
+    fn end(&mut self, scanner: &mut Supervisor) {
+        let code = scanner.terminate();
+        if code != 0 {
+            self.fault("svscan", format!("ended with {code}\n{}", self.sandbox.reports()));
+        }
+        let moved = |pid| cgroups::of(pid).iter().any(|group| self.is_own_group(group));
+        let left: Vec<_> =
+            self.sandbox.processes().into_iter().filter(|process| !moved(process.pid)).collect();
+        if !left.is_empty() {
+            self.fault("svscan", format!("left when svscan had ended: {left:?}"));
+        }
+        let own = |group: &Path| self.is_own_group(group) || self.rung.containment == Some("subtree");
+        let groups: Vec<_> = self.sandbox.cgroups().into_iter().filter(|group| !own(group)).collect();
+        if !groups.is_empty() {
+            self.fault("svscan", format!("groups left when svscan had ended: {groups:?}"));
+        }
+    }
+}
+
+/// Whether a group holds nobody and nothing: it may be kept for the next start.
+fn is_empty(group: &Path) -> bool {
+    cgroups::below(group).len() <= 1 && cgroups::members(group).is_empty()
+}
+
+fn list(survivors: &[Survivor]) -> String {
+    survivors.iter().map(|survivor| format!("\n    {survivor}")).collect()
+}
