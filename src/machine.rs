@@ -127,7 +127,8 @@ pub struct State {
     pub termed: bool,
     /// To be forgotten as soon as nothing of it is alive (`svc -x`).
     pub leaving: bool,
-    /// A stop means everybody, also what `kill-mode: leader` would leave.
+    /// A stop means everybody, also what `kill-mode: leader` would leave. Until the next start or rest:
+    /// a stop in progress ends as it began.
     pub everybody: bool,
     /// Quick deaths in a row.
     pub quick_deaths: u16,
@@ -405,7 +406,6 @@ impl Turn<'_> {
     fn up(&mut self, command: Command) {
         self.s.want = if command == Command::Once { Want::Once } else { Want::Up };
         self.s.leaving = false;
-        self.s.everybody = false;
         match self.s.phase {
             Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } => {
                 self.s.quick_deaths = 0;
@@ -509,6 +509,7 @@ impl Turn<'_> {
     fn launch(&mut self) {
         self.s.started = self.now;
         self.s.termed = false;
+        self.s.everybody = false;
         self.out.push(Action::SpawnRun);
         if self.config.notifies {
             self.enter(Phase::Starting { since: self.now }, self.config.timeout_up);
