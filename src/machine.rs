@@ -198,7 +198,9 @@ pub enum Event {
     DeadlinePassed,
     /// A new supervisor has taken this state from the table, and looked.
     Adopted {
-        /// The recorded leader (or `finish`, in Finishing) is there, alive or a zombie.
+        /// A leader (or `finish`, in Finishing) is recorded. Of one that has ended meanwhile its own event
+        /// tells next, with [`Exit::Dirty`] if nobody knows how. If none is recorded, the supervisor died
+        /// before it could start one, or right after.
         present: bool,
         /// The fold is empty.
         emptied: bool,
@@ -758,7 +760,7 @@ impl Turn<'_> {
             Phase::Starting { .. } | Phase::Ready { .. } if present => self.freeze_again(),
             Phase::Starting { .. } | Phase::Ready { .. } => {
                 self.thaw_if_paused();
-                if quiet { self.settle(Cause::Asked) } else { self.ask_all(Cause::Asked, true) }
+                if emptied { self.settle(Cause::Asked) } else { self.sweep_lost(Cause::Asked) }
             }
             Phase::Daemonising { .. } if emptied => self.emptied(),
             Phase::Daemonising { .. } => {}
@@ -775,8 +777,16 @@ impl Turn<'_> {
                 self.out.push(if rung == Rung::Killed { Action::Kill } else { Action::AskAll });
             }
             Phase::Finishing { .. } if present => {}
-            Phase::Finishing { .. } => self.finish_gone(Exit::Dirty, emptied),
+            Phase::Finishing { .. } if emptied => self.finish_gone(Exit::Dirty, emptied),
+            Phase::Finishing { cause, .. } => self.sweep_lost(cause),
         }
+    }
+
+    /// Somebody in the fold may be the process that was started and not recorded any more. It can't be
+    /// told from what `kill-mode: leader` carries over, so everybody goes: never a second copy.
+    fn sweep_lost(&mut self, cause: Cause) {
+        self.s.everybody = true;
+        self.ask_all(cause, true);
     }
 
     fn freeze_again(&mut self) {
