@@ -427,7 +427,9 @@ impl Turn<'_> {
         self.s.want = Want::Down;
         self.s.everybody |= command == Command::DownAll;
         match self.s.phase {
-            Phase::Down if self.sweeps_carried_over(command) => self.ask_all(Cause::Asked, true),
+            Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } if self.sweeps_carried_over(command) => {
+                self.ask_all(Cause::Asked, true);
+            }
             Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } => self.rest(),
             Phase::Starting { .. } | Phase::Ready { .. } => self.stop(Cause::Asked),
             Phase::Daemonising { .. } => self.ask_all(Cause::Asked, false),
@@ -435,7 +437,7 @@ impl Turn<'_> {
         }
     }
 
-    /// With `kill-mode: leader`, Down may leave somebody; "everybody" is then still to be told.
+    /// With `kill-mode: leader` somebody may be alive at rest; "everybody" is then still to be told.
     fn sweeps_carried_over(&self, command: Command) -> bool {
         self.config.leader_only && command == Command::DownAll
     }
