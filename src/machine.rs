@@ -427,7 +427,9 @@ impl Turn<'_> {
         self.s.want = Want::Down;
         self.s.everybody |= command == Command::DownAll;
         match self.s.phase {
-            Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } if self.sweeps_carried_over(command) => {
+            Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. }
+                if self.sweeps_carried_over(command) =>
+            {
                 self.ask_all(Cause::Asked, true);
             }
             Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } => self.rest(),
@@ -553,8 +555,8 @@ impl Turn<'_> {
                 self.thaw_if_paused(); // it died of a KILL while frozen
                 let cause = match (started, termed) {
                     (false, _) => Cause::NotStarted,
-                    (true, true) => Cause::Asked,
-                    (true, false) => self.exited(since, exit),
+                    (true, true) if self.s.want != Want::Once => Cause::Asked,
+                    (true, _) => self.exited(since, exit),
                 };
                 if !emptied && exit == Exit::Clean && !termed && self.may_daemonise(since) {
                     self.enter(Phase::Daemonising { since }, Some(self.config.times.look));
@@ -626,7 +628,8 @@ impl Turn<'_> {
             }
             Phase::Ready { since, leader: Leader::Nobody } => {
                 self.thaw_if_paused();
-                let cause = if self.s.termed { Cause::Asked } else { self.exited(since, Exit::Dirty) };
+                let asked = self.s.termed && self.s.want != Want::Once;
+                let cause = if asked { Cause::Asked } else { self.exited(since, Exit::Dirty) };
                 self.s.termed = false;
                 self.finish(cause);
             }
