@@ -755,9 +755,8 @@ impl Turn<'_> {
             self.out.push(Action::Thaw); // whatever follows needs it
         }
         match self.s.phase {
-            Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } if !quiet => {
-                self.ask_all(Cause::Asked, true);
-            }
+            Phase::Down if !quiet => self.ask_all(Cause::Asked, true),
+            Phase::Backoff { cause } | Phase::Failed { cause } if !quiet => self.ask_all(cause, true),
             Phase::Down if self.s.leaving => self.rest(),
             Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } => {}
             Phase::Ready { leader: Leader::Nobody, .. } if emptied => self.emptied(),
