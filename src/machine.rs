@@ -470,8 +470,16 @@ impl Turn<'_> {
     }
 
     fn unfit(&mut self) {
-        if self.s.phase.is_up() {
-            self.stop(Cause::Unfit);
+        match self.s.phase {
+            Phase::Starting { .. } | Phase::Ready { .. } => self.stop(Cause::Unfit),
+            Phase::Daemonising { .. } => self.ask_all(Cause::Unfit, false),
+            // down, or on its way there
+            Phase::Down
+            | Phase::Stopping { .. }
+            | Phase::Sweeping { .. }
+            | Phase::Finishing { .. }
+            | Phase::Backoff { .. }
+            | Phase::Failed { .. } => {}
         }
     }
 
