@@ -408,18 +408,16 @@ impl Turn<'_> {
     fn up(&mut self, command: Command) {
         self.s.want = if command == Command::Once { Want::Once } else { Want::Up };
         self.s.leaving = false;
-        match self.s.phase {
+        match &mut self.s.phase {
             Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } => {
                 self.s.quick_deaths = 0;
                 self.launch();
             }
-            // up already, or `settle` will see what is wanted
-            Phase::Starting { .. }
-            | Phase::Ready { .. }
-            | Phase::Daemonising { .. }
-            | Phase::Stopping { .. }
-            | Phase::Sweeping { .. }
-            | Phase::Finishing { .. } => {}
+            // on its way down: what it ends of does not count any more, `settle` starts it again
+            Phase::Stopping { cause, .. }
+            | Phase::Sweeping { cause, .. }
+            | Phase::Finishing { cause, .. } => *cause = Cause::Asked,
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Daemonising { .. } => {}
         }
     }
 
