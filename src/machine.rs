@@ -773,6 +773,7 @@ impl Turn<'_> {
                 if emptied { self.settle(Cause::Asked) } else { self.sweep_lost(Cause::Asked) }
             }
             Phase::Daemonising { .. } if emptied => self.emptied(),
+            Phase::Daemonising { .. } if self.s.deadline.is_none() => self.out.push(Action::LookForDaemon),
             Phase::Daemonising { .. } => {}
             Phase::Stopping { rung, .. } if present => {
                 self.out.push(if rung == Rung::Killed { Action::Kill } else { Action::AskLeader });
