@@ -378,13 +378,14 @@ pub fn step(state: State, event: Event, now: Ms, config: &Config) -> (State, Act
 
 impl Turn<'_> {
     fn enter(&mut self, phase: Phase, wait: Option<Ms>) {
-        self.s.phase = phase;
+        self.go_on(phase);
         self.s.deadline = wait.map(|ms| self.now.saturating_add(ms));
     }
 
     /// As [`Turn::enter`], with the deadline that is already running: a stop's clock is not wound up again.
     fn go_on(&mut self, phase: Phase) {
         self.s.phase = phase;
+        self.s.termed &= phase.is_up() || phase.has_leader();
     }
 
     fn command(&mut self, command: Command) {
@@ -636,7 +637,6 @@ impl Turn<'_> {
                 self.thaw_if_paused();
                 let asked = self.s.termed && self.s.want != Want::Once;
                 let cause = if asked { Cause::Asked } else { self.exited(since, Exit::Dirty) };
-                self.s.termed = false;
                 self.finish(cause);
             }
             // A living leader may be elsewhere: an empty cgroup is not the end. Where the leader or
@@ -676,7 +676,6 @@ impl Turn<'_> {
 
     /// Nothing is alive any more: what next?
     fn settle(&mut self, cause: Cause) {
-        self.s.termed = false;
         if self.s.leaving {
             return self.rest();
         }
