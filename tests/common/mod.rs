@@ -3,7 +3,7 @@
 //!
 //! Everything that happens in a sandbox carries its name (in the environment, in paths, in the names of
 //! cgroups), so that tests run side by side and a failed one can be swept up without guessing.
-#![allow(dead_code)] // each test uses a part
+#![allow(dead_code, unused_imports)] // each test uses a part
 
 pub(crate) mod cgroups;
 pub(crate) mod family;
@@ -15,7 +15,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use family::Family;
-#[allow(unused_imports)]
 pub(crate) use sandbox::{Sandbox, Status, Supervisor};
 pub(crate) use survivors::{Marker, survivors};
 

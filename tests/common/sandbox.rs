@@ -46,7 +46,9 @@ impl Sandbox {
     /// For programs of `family`. An error says what is missing on this machine.
     pub(crate) fn new(label: &str, family: Family) -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("pf{}-{}-{label}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // Of letters that no escaping of file or cgroup names changes, so that it is found in all of them.
+        let label = label.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
+        let name = format!("pf{}_{}_{label}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let root = std::env::temp_dir().join(&name);
         let programs = match family {
             Family::Ours => root.join("bin"),
@@ -56,9 +58,7 @@ impl Sandbox {
             fs::create_dir_all(root.join(directory)).unwrap();
         }
         fs::write(root.join("lab/leash"), "").unwrap();
-        if family == Family::Ours {
-            Family::install_ours(&programs);
-        }
+        Family::install_ours(&root.join("bin"));
         let groups = RefCell::default();
         Ok(Sandbox { name, root, family, programs, unprivileged: false, environment: Vec::new(), groups })
     }
@@ -133,15 +133,26 @@ impl Sandbox {
 
     /// A command in the scan directory, its programs first on PATH and nothing else in its environment.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let path = format!(
-            "{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            self.programs.display()
-        );
+        self.command_in(&self.programs, program.as_ref())
+    }
+
+    /// The same of another family's program.
+    pub(crate) fn command_of(&self, family: Family, program: &str) -> Command {
+        let programs = match family {
+            Family::Ours => self.root.join("bin"),
+            _ => family.peer_directory().unwrap(),
+        };
+        self.command_in(&programs, program.as_ref())
+    }
+
+    fn command_in(&self, programs: &Path, program: &OsStr) -> Command {
+        let path =
+            format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", programs.display());
         // An applet is looked up here: Command would look along the test's own PATH.
-        let own = self.programs.join(program.as_ref());
-        let mut command = Command::new(if own.exists() { own.as_os_str() } else { program.as_ref() });
+        let own = programs.join(program);
+        let mut command = Command::new(if own.exists() { own.as_os_str() } else { program });
         if own.exists() {
-            command.arg0(program.as_ref());
+            command.arg0(program);
         }
         command.env_clear().env("PATH", path).env("LANG", "C").env(VARIABLE, &self.name);
         command.env("PINFOLD_RUN", self.run_directory());
@@ -156,12 +167,13 @@ impl Sandbox {
     /// Runs a command to its end; one that hangs fails the test.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, program: &str, arguments: impl IntoIterator<Item = S>) -> Said {
         let mut command = self.command(program);
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments);
         self.finish(command)
     }
 
     /// Runs a prepared command to its end.
     pub(crate) fn finish(&self, mut command: Command) -> Said {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let process = Process::look(child.id() as i32);
         let (sender, receiver) = mpsc::channel();

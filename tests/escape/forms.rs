@@ -47,6 +47,9 @@ const fn form(name: &'static str, run: &'static str) -> Form {
 }
 
 impl Form {
+    const fn with(self, settings: &'static [(&'static str, &'static str)]) -> Self {
+        Form { settings, ..self }
+    }
     const fn root(self) -> Self {
         Form { root_only: true, ..self }
     }
@@ -71,8 +74,8 @@ impl Form {
     const fn in_v2_group(self) -> Self {
         Form { needs_group: Some(true), root_only: true, ..self }
     }
-    const fn moves(self, settings: &'static [(&'static str, &'static str)]) -> Self {
-        Form { moves: true, root_only: true, settings, ..self }
+    const fn moves(self) -> Self {
+        Form { moves: true, root_only: true, ..self }
     }
 
     /// Is but one process, so that even the originals leave nothing of it.
@@ -100,7 +103,7 @@ pub(crate) const FORMS: &[Form] = &[
     form("setpgid", "exec $E setpgid"),
     form("closed", "exec $E closed").closes(),
     form("daemonise", "exec $E daemonise").daemonises(),
-    form("daemonise-pidfile", "exec $E daemonise \"$PWD/pid\"").daemonises(),
+    form("daemonise-pidfile", "exec $E daemonise \"$PWD/pid\"").daemonises().with(&[SHORT, ("pidfile", "pid")]),
     form("daemonise-workers", "exec $E daemonise-workers").daemonises().outlives_term(),
     form("children", "exec $E children"),
     form("chain", "exec $E chain"),
@@ -135,8 +138,8 @@ pub(crate) const FORMS: &[Form] = &[
     form("subgroup", "exec $E subgroup $GROUP").in_group(),
     form("threaded", "exec $E threaded $GROUP").in_v2_group(),
     form("frozen", "exec $E frozen $GROUP").in_group(),
-    form("mover", "exec $E mover $FOREIGN").moves(&[SHORT]),
-    form("mover-strays-kill", "exec $E mover $FOREIGN").moves(&[SHORT, ("strays", "kill")]),
+    form("mover", "exec $E mover $FOREIGN").moves(),
+    form("mover-strays-kill", "exec $E mover $FOREIGN").moves().with(&[SHORT, ("strays", "kill")]),
     // Others' programs.
     form(
         "nested",

@@ -1,0 +1,155 @@
+//! A thousand services under one scanner, and nothing left of them: no process, no cgroup, no descriptor, no
+//! file in `/run`, and not a word of complaint.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use common::{Family, Sandbox, Status, Supervisor, expect};
+
+const COUNT: usize = 1000;
+
+struct Thousand {
+    names: Vec<String>,
+    scanner: Supervisor,
+    sandbox: Sandbox,
+}
+
+impl Thousand {
+    /// A scanner over an empty directory.
+    fn new(label: &str) -> Self {
+        let sandbox = Sandbox::new(label, Family::Ours).unwrap();
+        fs::write(sandbox.lab().join("run"), "#!/bin/sh\nexec sleep 1000000\n").unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(sandbox.lab().join("run"), executable).unwrap();
+        let scanner = sandbox.scanner();
+        sandbox.wait_for("the scanner to be at work", || {
+            expect(
+                sandbox.run_directory().read_dir().unwrap().next().is_some(),
+                "nothing in its run directory",
+            )
+        });
+        Thousand { names: (0..COUNT).map(|n| format!("s{n:04}")).collect(), scanner, sandbox }
+    }
+
+    /// Lays out the services, each a link to one template.
+    fn lay_out(&self, down: bool) {
+        for name in &self.names {
+            let service = self.sandbox.lab().join(name);
+            fs::create_dir(&service).unwrap();
+            symlink(self.sandbox.lab().join("run"), service.join("run")).unwrap();
+            if down {
+                fs::write(service.join("down"), "").unwrap();
+            }
+            // Whole at once, as a package would do it.
+            fs::rename(&service, self.sandbox.scan().join(name)).unwrap();
+        }
+    }
+
+    fn svc(&self, options: &str) {
+        let said =
+            self.sandbox.run("svc", std::iter::once(options).chain(self.names.iter().map(String::as_str)));
+        assert_eq!((said.code, &*said.out, &*said.err), (0, "", ""));
+    }
+
+    fn pids(&self) -> Vec<Option<i32>> {
+        let scan = self.sandbox.scan();
+        self.names.iter().map(|name| Status::read(&scan.join(name)).map(|status| status.pid)).collect()
+    }
+
+    fn await_all(&self, what: &str, is_so: impl Fn(Option<i32>) -> bool) {
+        self.sandbox.wait_for(&format!("all to be {what}"), || {
+            let not = self.pids().into_iter().filter(|pid| !is_so(*pid)).count();
+            expect(not == 0, format!("{not} are not"))
+        });
+    }
+
+    fn all_up(&self) {
+        self.await_all("up", |pid| pid.is_some_and(|pid| pid != 0));
+        let pids: HashSet<_> = self.pids().into_iter().collect();
+        assert_eq!(pids.len(), COUNT, "each has a process of its own");
+    }
+
+    fn all_down(&self) {
+        self.await_all("down", |pid| pid == Some(0));
+    }
+
+    /// The sandbox's processes and how many descriptors each has.
+    fn descriptors(&self) -> BTreeMap<i32, usize> {
+        let processes = self.sandbox.processes();
+        processes.iter().map(|process| (process.pid, process.descriptor_count())).collect()
+    }
+
+    /// Waits until processes and descriptors are what they were; the supervisor may still be at it.
+    fn as_before(&self, before: &BTreeMap<i32, usize>) {
+        self.sandbox.wait_for(&format!("processes and descriptors as before, {before:?}"), || {
+            let now = self.descriptors();
+            expect(now == *before, now)
+        });
+    }
+
+    /// Ends the scanner; nothing is left, and nothing was complained of.
+    fn end(mut self) {
+        let noted: Vec<_> =
+            self.sandbox.processes().into_iter().flat_map(|one| self.sandbox.note_groups(one.pid)).collect();
+        assert_eq!(self.scanner.terminate(), 0, "{}", self.sandbox.reports());
+        let left = self.sandbox.processes();
+        assert!(left.is_empty(), "{left:?}");
+        let left: Vec<_> = self.sandbox.cgroups();
+        assert!(left.is_empty(), "of {} groups: {left:?}", noted.len());
+        let left = files(&self.sandbox.run_directory());
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(self.sandbox.reports(), "");
+    }
+}
+
+/// Everything below a directory.
+fn files(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap().flatten();
+    entries
+        .flat_map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => {
+                let mut below = files(&entry.path());
+                below.push(entry.path().display().to_string());
+                below
+            }
+            _ => vec![entry.path().display().to_string()],
+        })
+        .collect()
+}
+
+#[test]
+fn a_thousand_services_come_and_go_without_a_trace() {
+    let all = Thousand::new("thousand");
+    let empty = all.descriptors();
+    all.lay_out(true);
+    all.all_down();
+    let idle = all.descriptors();
+    for _ in 0..2 {
+        all.svc("-u");
+        all.all_up();
+        all.svc("-d");
+        all.all_down();
+        all.as_before(&idle);
+    }
+    // As daemontools' manual says it: out of the scan directory, then `svc -dx`.
+    let aside = all.sandbox.lab().join("aside");
+    fs::create_dir(&aside).unwrap();
+    all.names.iter().for_each(|name| fs::rename(all.sandbox.scan().join(name), aside.join(name)).unwrap());
+    let asides = all.names.iter().map(|name| aside.join(name).into_os_string());
+    all.sandbox.run("svc", std::iter::once("-dx".into()).chain(asides));
+    all.as_before(&empty);
+    all.end();
+}
+
+#[test]
+fn a_thousand_running_services_end_with_their_scanner() {
+    let all = Thousand::new("thousand_end");
+    all.lay_out(false);
+    all.all_up();
+    all.end();
+}
