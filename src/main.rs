@@ -1,6 +1,7 @@
 //! The one executable: called by a classic tool's name it is that tool, and `pinfold NAME ARGUMENTS`
 //! does the same.
 
+use pinfold::commands::{APPLETS, find};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
@@ -11,13 +12,13 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(args: &[OsString]) -> u8 {
-    if let Some(applet) = args.first().and_then(|name| compat::find(base(name))) {
+    if let Some(applet) = args.first().and_then(|name| find(base(name))) {
         return (applet.main)(args);
     }
     let Some((name, args)) = args.get(1..).and_then(|rest| rest.first().map(|name| (name, rest))) else {
         return usage();
     };
-    match compat::find(name) {
+    match find(name) {
         Some(applet) => (applet.main)(args),
         None => usage(),
     }
@@ -31,7 +32,7 @@ fn base(path: &OsStr) -> &OsStr {
 
 fn usage() -> u8 {
     eprintln!("usage: pinfold COMMAND [ARGUMENTS]");
-    for applet in compat::APPLETS {
+    for applet in APPLETS.iter().chain(compat::APPLETS) {
         eprintln!("  {:14} {}", applet.name, applet.help);
     }
     2

@@ -40,6 +40,12 @@ pub enum Command {
     Usr2,
     /// Send WINCH.
     Winch,
+    /// Pinfold's own: stop it, and everybody with it, whatever its `kill-mode` says.
+    DownAll,
+    /// Pinfold's own: stop it by killing everybody now.
+    DownNow,
+    /// Pinfold's own: its start check takes it down; to be tried again later.
+    Unfit,
 }
 
 /// One command with everything there is to know about it.
@@ -62,7 +68,7 @@ const fn entry(command: Command, letter: u8, signal: Option<Signal>, word: &'sta
 }
 
 /// All commands: first the [`DJB`] ones in the order of `svc`'s options line, then the later ones.
-pub const TABLE: [Entry; 15] = [
+pub const TABLE: [Entry; 18] = [
     entry(Command::Up, b'u', None, "up"),
     entry(Command::Down, b'd', None, "down"),
     entry(Command::Once, b'o', None, "once"),
@@ -78,6 +84,11 @@ pub const TABLE: [Entry; 15] = [
     entry(Command::Usr1, b'1', Some(Signal::SIGUSR1), "usr1"),
     entry(Command::Usr2, b'2', Some(Signal::SIGUSR2), "usr2"),
     Entry { alias: Some(b'y'), ..entry(Command::Winch, b'w', Some(Signal::SIGWINCH), "winch") },
+    // nobody else's supervisor knows these letters, and all ignore what they don't know, but for s6's `K`
+    // (KILL to the group), which is near enough
+    entry(Command::DownAll, b'A', None, "down all"),
+    entry(Command::DownNow, b'K', None, "down now"),
+    entry(Command::Unfit, b'F', None, "unfit"),
 ];
 
 /// How many entries of [`TABLE`], from its start, daemontools itself knows.
@@ -140,7 +151,10 @@ mod tests {
             Quit => Some(Usr1),
             Usr1 => Some(Usr2),
             Usr2 => Some(Winch),
-            Winch => None,
+            Winch => Some(DownAll),
+            DownAll => Some(DownNow),
+            DownNow => Some(Unfit),
+            Unfit => None,
         };
         std::iter::successors(Some(Up), |c| next(*c)).collect()
     }
@@ -167,7 +181,7 @@ mod tests {
     fn the_known_letters_are_the_familys() {
         let known: String =
             (0..=u8::MAX).filter(|b| Command::from_letter(*b).is_some()).map(char::from).collect();
-        assert_eq!(known, "12acdhikopqtuwxy");
+        assert_eq!(known, "12AFKacdhikopqtuwxy");
         let djb: String = TABLE[..DJB].iter().map(|e| char::from(e.letter)).collect();
         assert_eq!(djb, "udoxpchaitk");
     }

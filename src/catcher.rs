@@ -1,0 +1,179 @@
+//! The catcher: where the output of services without a logger goes.
+//!
+//! readproctitle's successor. One pipe for each service; the last [`KEPT`] bytes of each stand in a file
+//! of the run directory (none for a service that says nothing), for `pinfold status`, `svcstart` and
+//! whoever asks what a service last said. Everything is passed on to standard error, as far as somebody
+//! reads that: a full terminal or a stuck readproctitle holds up no service.
+
+use crate::guardian::LINE;
+use crate::guardian_line::Say;
+use crate::place;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use sys::Fail;
+use sys::handover::{Line, Nothing};
+
+/// How much of what a service said is kept.
+pub const KEPT: usize = 4096;
+/// The directory of the files, in the run directory.
+pub const DIRECTORY: &str = "output";
+const GUARDIAN: u64 = u64::MAX;
+
+/// Where the last output of a service stands.
+pub fn path(run: &Path, service: &[u8]) -> PathBuf {
+    run.join(DIRECTORY).join(place::escape(OsStr::from_bytes(service)))
+}
+
+struct Source {
+    name: Vec<u8>,
+    pipe: OwnedFd,
+    last: Vec<u8>,
+    /// It is to be closed when it is empty.
+    closing: bool,
+}
+
+struct Catcher {
+    run: PathBuf,
+    epoll: Epoll,
+    line: Line,
+    sources: HashMap<u64, Source>,
+    next: u64,
+    /// Somebody reads our standard error.
+    heard: bool,
+}
+
+/// Reads until the guardian closes its line, then what is left, and returns.
+pub fn run(run: &Path) -> Result<(), Fail> {
+    let line = sys::handover::inherited(LINE).ok_or(Fail::of("find the guardian's line", Errno::EBADF))?;
+    // what inherits it would keep the guardian from seeing the end of us
+    let line = Line::from_fd(sys::spawn::above_tray(line.as_fd())?);
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|e| Fail::of("set up epoll", e))?;
+    epoll
+        .add(&line, EpollEvent::new(EpollFlags::EPOLLIN, GUARDIAN))
+        .map_err(|e| Fail::of("watch the guardian's line", e))?;
+    // signals for the group are the guardian's business
+    let _nothing = sys::signals::Signals::take(&[])?;
+    std::fs::create_dir_all(run.join(DIRECTORY)).map_err(|e| Fail::io("make directory", run, &e))?;
+    let mut catcher =
+        Catcher { run: run.to_owned(), epoll, line, sources: HashMap::new(), next: 0, heard: true };
+    let mut buffer = vec![0; 16 * 1024];
+    while catcher.turn(&mut buffer) {}
+    catcher.drain(&mut buffer);
+    Ok(())
+}
+
+impl Catcher {
+    /// One wait and what it brought; `false` when the guardian has gone.
+    fn turn(&mut self, buffer: &mut [u8]) -> bool {
+        let mut events = [EpollEvent::empty(); 64];
+        let count = self.epoll.wait(&mut events, EpollTimeout::NONE).unwrap_or(0);
+        for event in &events[..count] {
+            if event.data() == GUARDIAN {
+                if !self.listen(buffer) {
+                    return false;
+                }
+            } else {
+                self.read(event.data(), buffer);
+            }
+        }
+        true
+    }
+
+    fn listen(&mut self, buffer: &mut [u8]) -> bool {
+        loop {
+            match self.line.receive() {
+                Ok(mut message) => match Say::decode(&message.bytes) {
+                    // the pipe's reading end comes first
+                    Some(Say::Kept(key)) if !message.fds.is_empty() => {
+                        self.add(key.name, message.fds.swap_remove(0));
+                    }
+                    Some(Say::Drop(key)) => self.close(&key.name, buffer),
+                    _ => {}
+                },
+                Err(Nothing::Yet) => return true,
+                Err(Nothing::Ever | Nothing::Failed(_)) => return false,
+            }
+        }
+    }
+
+    fn add(&mut self, name: Vec<u8>, pipe: OwnedFd) {
+        self.sources.retain(|_, source| source.name != name);
+        let id = self.next;
+        self.next += 1;
+        let last = std::fs::read(path(&self.run, &name)).unwrap_or_default();
+        if self.epoll.add(&pipe, EpollEvent::new(EpollFlags::EPOLLIN, id)).is_ok() {
+            self.sources.insert(id, Source { name, pipe, last, closing: false });
+        }
+    }
+
+    /// A service is gone for good: what it has said is read to the end, then its file goes too.
+    fn close(&mut self, name: &[u8], buffer: &mut [u8]) {
+        let found = self.sources.iter_mut().find(|(_, source)| source.name == name);
+        if let Some((&id, source)) = found {
+            source.closing = true;
+            self.read(id, buffer);
+        }
+        let _ = std::fs::remove_file(path(&self.run, name));
+    }
+
+    fn read(&mut self, id: u64, buffer: &mut [u8]) {
+        loop {
+            let Some(source) = self.sources.get_mut(&id) else { return };
+            let ready = poll(&mut [PollFd::new(source.pipe.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO);
+            let length = match ready {
+                Ok(0) => 0,
+                _ => nix::unistd::read(&source.pipe, buffer).unwrap_or(0),
+            };
+            if length == 0 {
+                if source.closing || ready != Ok(0) {
+                    self.sources.remove(&id);
+                }
+                return;
+            }
+            let said = &buffer[..length];
+            source.keep(said);
+            if !source.closing {
+                let _ = std::fs::write(path(&self.run, &source.name), &source.last);
+            }
+            pass_on(said, &mut self.heard);
+        }
+    }
+
+    fn drain(&mut self, buffer: &mut [u8]) {
+        let ids: Vec<u64> = self.sources.keys().copied().collect();
+        for id in ids {
+            self.read(id, buffer);
+        }
+    }
+}
+
+impl Source {
+    fn keep(&mut self, said: &[u8]) {
+        self.last.extend_from_slice(said);
+        if self.last.len() > KEPT {
+            let cut = self.last.len() - KEPT;
+            // from the start of a line, if there is one
+            let line = self.last[cut..].iter().position(|&b| b == b'\n').map_or(cut, |n| cut + n + 1);
+            self.last.drain(..if line < self.last.len() { line } else { cut });
+        }
+    }
+}
+
+/// Writes to standard error without ever waiting for its reader: what can't be written now is left out.
+fn pass_on(said: &[u8], heard: &mut bool) {
+    // a pipe that poll calls writable takes PIPE_BUF bytes without blocking; pipe(7)
+    for part in said.chunks(4096) {
+        let stderr = std::io::stderr();
+        let writable =
+            poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO) == Ok(1);
+        if writable && *heard {
+            *heard = !matches!(nix::unistd::write(stderr.as_fd(), part), Err(Errno::EPIPE | Errno::EIO));
+        }
+    }
+}

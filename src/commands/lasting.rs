@@ -1,0 +1,91 @@
+//! The processes that last: svscan with its supervisor and catcher, and supervise.
+
+use crate::guardian::{self, LINE};
+use crate::supervisor::{Supervisor, Task};
+use crate::{place, say};
+use compat::errors::{Die, code};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use sys::Fail;
+use sys::handover::Line;
+
+/// `svscan [DIR]`: the guardian, which starts the rest. See svscan(8).
+pub(super) fn svscan(args: &[OsString]) -> u8 {
+    say::speaks("svscan");
+    code(try_svscan(args.get(1).map(OsString::as_os_str)))
+}
+
+fn try_svscan(directory: Option<&OsStr>) -> Result<u8, Die> {
+    let directory = enter("svscan", directory)?;
+    let run = place::base().join(place::escape(directory.as_os_str()));
+    std::fs::create_dir_all(&run).map_err(|e| fatal("svscan", &Fail::io("make directory", &run, &e)))?;
+    let _lock = sys::files::lock(&run.join("lock")).map_err(|fail| {
+        if fail.errno == sys::Errno::EAGAIN {
+            return Die::fatal(
+                "svscan",
+                &[directory.as_os_str().as_bytes(), b" is scanned by another svscan already"],
+            );
+        }
+        fatal("svscan", &fail)
+    })?;
+    let ended = guardian::run(&directory).map_err(|fail| fatal("svscan", &fail));
+    if let Ok(0) = ended {
+        // nothing is left to be asked about; the lock goes last
+        let _ = std::fs::remove_dir_all(&run);
+    }
+    ended
+}
+
+/// `supervise DIR`: one service, without guardian and catcher. See supervise(8).
+pub(super) fn supervise(args: &[OsString]) -> u8 {
+    say::speaks("supervise");
+    code(try_supervise(args))
+}
+
+fn try_supervise(args: &[OsString]) -> Result<u8, Die> {
+    let [_, directory] = args else { return Err(Die::usage("supervise: usage: supervise dir")) };
+    let shown = directory.as_bytes();
+    let directory = enter("supervise", Some(directory))?;
+    let run = place::base().join(place::escape(directory.as_os_str()));
+    let supervisor = Supervisor::open(Task::One(directory), None).map_err(|fail| {
+        Die::fatal("supervise", &[b"unable to supervise ", shown, b": ", fail.doing.as_bytes()])
+    })?;
+    let left = supervisor.run();
+    if left == 0 {
+        let _ = std::fs::remove_dir_all(&run);
+    }
+    Ok(0)
+}
+
+/// The supervisor below a guardian; `ps` shows `pinfold: /service`.
+pub(super) fn supervisor(args: &[OsString]) -> u8 {
+    say::speaks("svscan");
+    sys::process::set_command_name(c"pinfold");
+    let line = sys::handover::inherited(LINE).map(Line::from_fd);
+    let directory = PathBuf::from(args.get(1).cloned().unwrap_or_default());
+    let opened = Supervisor::open(Task::Directory(directory), line);
+    code(opened.map_err(|fail| fatal("svscan", &fail)).map(Supervisor::run))
+}
+
+/// The catcher below a guardian; `ps` shows `pinfold-catcher: /service`.
+pub(super) fn catcher(args: &[OsString]) -> u8 {
+    say::speaks("svscan");
+    sys::process::set_command_name(c"pinfold-catcher");
+    let run = place::base().join(place::escape(args.get(1).map_or(OsStr::new(""), OsString::as_os_str)));
+    code(crate::catcher::run(&run).map(|()| 0).map_err(|fail| fatal("svscan", &fail)))
+}
+
+/// Changes to the directory and gives its real path.
+fn enter(program: &str, directory: Option<&OsStr>) -> Result<PathBuf, Die> {
+    let shown = directory.unwrap_or(OsStr::new("."));
+    let unable = |e: &std::io::Error| {
+        Die::sys(program, &[b"unable to chdir to ", shown.as_bytes()], sys::fail::errno_of(e))
+    };
+    std::env::set_current_dir(Path::new(shown)).map_err(|e| unable(&e))?;
+    std::env::current_dir().map_err(|e| unable(&e))
+}
+
+fn fatal(program: &str, fail: &Fail) -> Die {
+    Die::fatal(program, &[fail.to_string().as_bytes()])
+}

@@ -1,0 +1,206 @@
+//! The fold: a service's cgroup and what has strayed from it; or, where there is no cgroup to be had, what
+//! descends from its fold root.
+//!
+//! The one place that knows how "everybody of this service" is found on each rung of the ladder.
+
+use cgroup::{Containment, Entry, Group, House, Rung};
+use nix::sys::signal::Signal;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use sys::process::{Identity, Pidfd, Stat};
+use sys::{Errno, Fail};
+
+/// What keeps the services of this supervisor in: found once, at start.
+pub struct Fence {
+    /// What was found.
+    pub containment: Containment,
+    /// Somebody has walked `/proc` in this turn; a walk serves all services that ask.
+    walk: Option<Vec<Stat>>,
+}
+
+impl Fence {
+    /// Goes by what was found.
+    pub fn new(containment: Containment) -> Fence {
+        Fence { containment, walk: None }
+    }
+
+    /// The house of groups; `None` on the subtree rung.
+    pub fn house(&self) -> Option<&House> {
+        self.containment.house()
+    }
+
+    /// The rung in force.
+    pub fn rung(&self) -> Rung {
+        self.containment.rung
+    }
+
+    /// A walk of `/proc` not older than this turn of the loop.
+    fn walk(&mut self) -> &[Stat] {
+        self.walk.get_or_insert_with(sys::process::all)
+    }
+
+    /// What was seen in the last turn is old.
+    pub fn forget_walk(&mut self) {
+        self.walk = None;
+    }
+}
+
+/// One service's fold.
+pub struct Fold {
+    group: Group,
+    /// The fold root, while there is one.
+    root: Option<Root>,
+    /// It has had strays, or may: it gets a fold root from the next start on.
+    pub strayed: bool,
+}
+
+/// The subreaper above a service's leader.
+pub struct Root {
+    /// Who it is.
+    pub who: Identity,
+    /// The handle on it.
+    pub pidfd: Pidfd,
+    /// Where it reports.
+    pub report: OwnedFd,
+}
+
+impl Fold {
+    /// The fold of the service of this name; nothing is made yet.
+    pub fn new(name: &[u8]) -> Fold {
+        Fold { group: Group::new(name), root: None, strayed: false }
+    }
+
+    /// A fold in which an earlier supervisor has left somebody, if there is one.
+    pub fn find(fence: &Fence, name: &[u8]) -> Option<Fold> {
+        let group = Group::find(fence.house()?, name)?;
+        Some(Fold { group, root: None, strayed: false })
+    }
+
+    /// The fold root's identity.
+    pub fn root(&self) -> Option<Identity> {
+        self.root.as_ref().map(|root| root.who)
+    }
+
+    /// The fold root.
+    pub fn take_root(&mut self) -> Option<Root> {
+        self.root.take()
+    }
+
+    /// There is a fold root from now on.
+    pub fn set_root(&mut self, root: Root) {
+        self.root = Some(root);
+    }
+
+    /// Where the fold root reports.
+    pub fn report(&self) -> Option<BorrowedFd<'_>> {
+        self.root.as_ref().map(|root| root.report.as_fd())
+    }
+
+    /// Which generation of its group it is in.
+    pub fn generation(&self) -> u32 {
+        self.group.name().rsplit_once('.').and_then(|(_, n)| n.parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether leaders of this fold are started below a fold root.
+    pub fn wants_root(&self, fence: &Fence, kill_strays: bool) -> bool {
+        fence.rung() == Rung::Subtree || kill_strays || self.strayed
+    }
+
+    /// Gets the group ready for a start (made, or made anew after a kill), and says how to enter it; `None`
+    /// without groups.
+    pub fn entry(&mut self, fence: &Fence, slowly: bool) -> Result<Option<Entry>, Fail> {
+        let Some(house) = fence.house() else { return Ok(None) };
+        let entry = if slowly { self.group.other_entry(house) } else { self.group.entry(house) };
+        entry.map(Some)
+    }
+
+    /// Whether nobody is in it. What can't be read counts as somebody: down is never said on a guess.
+    pub fn is_empty(&mut self, fence: &mut Fence) -> bool {
+        if let Some(house) = fence.house()
+            && self.group.is_made()
+            && self.group.populated(house) != Ok(false)
+        {
+            return false;
+        }
+        self.root.is_none() || self.descendants(fence).is_empty()
+    }
+
+    /// Empty, and its group removed: the kernel removes no group with somebody in it, so this is the proof.
+    pub fn is_cleared(&mut self, fence: &mut Fence) -> bool {
+        let removed = match fence.house() {
+            Some(house) if self.group.is_made() => match self.group.remove(house) {
+                Ok(()) | Err(Errno::ENOENT) => true,
+                Err(_) => return false,
+            },
+            _ => true,
+        };
+        removed && (self.root.is_none() || self.descendants(fence).is_empty())
+    }
+
+    /// Everybody in it who is not yet dead, the fold root apart.
+    pub fn members(&mut self, fence: &mut Fence) -> Vec<Stat> {
+        let mut members = match fence.house() {
+            Some(house) if self.group.is_made() => {
+                let pids = self.group.members(house).unwrap_or_default();
+                pids.into_iter().filter_map(Stat::read).filter(|stat| !stat.is_zombie()).collect()
+            }
+            _ => Vec::new(),
+        };
+        if let Some(root) = self.root() {
+            members.retain(|stat: &Stat| stat.identity() != root);
+            for stat in self.descendants(fence) {
+                if !members.iter().any(|known| known.pid == stat.pid) {
+                    members.push(stat);
+                }
+            }
+        }
+        members
+    }
+
+    /// Everybody below the fold root, by a walk of all of `/proc`.
+    fn descendants(&self, fence: &mut Fence) -> Vec<Stat> {
+        let Some(root) = self.root() else { return Vec::new() };
+        let all = fence.walk();
+        let mut found: Vec<Stat> = Vec::new();
+        let mut parents = vec![root.pid];
+        while let Some(parent) = parents.pop() {
+            for stat in all.iter().filter(|stat| stat.parent == parent) {
+                parents.push(stat.pid);
+                found.push(stat.clone());
+            }
+        }
+        found.retain(|stat| !stat.is_zombie());
+        found
+    }
+
+    /// Freezes (or thaws) the group, where groups can be frozen.
+    pub fn freeze(&self, fence: &Fence, on: bool) {
+        if let Some(house) = fence.house()
+            && self.group.is_made()
+        {
+            // what can't be frozen is stopped by STOP to its leader, as ever
+            let _ = if on { self.group.freeze(house) } else { self.group.thaw(house) };
+        }
+    }
+
+    /// One pass of killing everybody; what it could not do is in the error. Call again until empty.
+    pub fn kill(&mut self, fence: &mut Fence) -> Result<(), Fail> {
+        if self.root.is_some() {
+            fence.forget_walk();
+            for stat in self.descendants(fence) {
+                if let Ok(pidfd) = Pidfd::of(stat.identity()) {
+                    let _ = pidfd.signal(Signal::SIGKILL);
+                }
+            }
+            fence.forget_walk();
+        }
+        let Some(house) = fence.containment.house() else { return Ok(()) };
+        if !self.group.is_made() {
+            return Ok(());
+        }
+        let pass = self.group.kill(house)?;
+        match pass.refused {
+            Some((pid, errno)) => Err(Fail { doing: "kill process".into(), what: pid.to_string(), errno }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The guardian: the small process that init knows and that outlives the supervisor.
+//!
+//! It keeps a duplicate of every descriptor that must not close when a supervisor dies, starts the
+//! supervisor again, takes note of orphans' ends and tells it, passes signals on, and keeps the catcher
+//! running. It knows nothing of services; what it can't do it says and goes on.
+
+use crate::guardian_line::{Key, Kind, Say};
+use crate::say;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use sys::clock::monotonic_ms;
+use sys::handover::{Line, Nothing};
+use sys::process::{Identity, Pidfd, become_subreaper};
+use sys::reap::{Ending, Whom, peek, reap};
+use sys::signals::Signals;
+use sys::spawn::{Place, Program, Spawner};
+use sys::{Errno, Fail};
+
+/// The number of the descriptor on which supervisor and catcher find their line to the guardian.
+pub const LINE: i32 = 3;
+/// A supervisor that lived shorter than this is not started again at once.
+const TOO_SHORT_MS: u64 = 1000;
+
+/// A process of ours: the supervisor or the catcher.
+struct Ward {
+    who: Identity,
+    pidfd: Pidfd,
+    line: Line,
+    /// What is still to be sent to it.
+    queue: VecDeque<Say>,
+    born: u64,
+}
+
+struct Guardian {
+    directory: PathBuf,
+    environment: Vec<CString>,
+    spawner: Spawner,
+    signals: Signals,
+    kept: HashMap<Key, Vec<OwnedFd>>,
+    supervisor: Option<Ward>,
+    catcher: Option<Ward>,
+    /// When a dead supervisor is to be started again.
+    again: Option<u64>,
+    /// Signals that came while there was no supervisor.
+    waiting: Vec<Signal>,
+    /// Orphans whose end the present supervisor has been told.
+    told: Vec<Identity>,
+    /// The supervisor has once got through its start-up: from now on it is always started again.
+    proven: bool,
+    done: bool,
+}
+
+/// Runs until everything has been stopped; gives the exit code.
+pub fn run(directory: &Path) -> Result<u8, Fail> {
+    let spawner = Spawner::new()?;
+    crate::limits::raise_descriptors();
+    become_subreaper().map_err(|e| Fail::of("become the one that orphans return to", e))?;
+    let chosen = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
+    let mut guardian = Guardian {
+        directory: directory.to_owned(),
+        environment: crate::environment::inherited(),
+        spawner,
+        signals: Signals::take(&chosen)?,
+        kept: HashMap::new(),
+        supervisor: None,
+        catcher: None,
+        again: None,
+        waiting: Vec::new(),
+        told: Vec::new(),
+        proven: false,
+        done: false,
+    };
+    guardian.start_catcher();
+    guardian.start_supervisor();
+    loop {
+        guardian.wait();
+        guardian.take_signals();
+        guardian.look_at_children();
+        guardian.listen();
+        guardian.speak();
+        if let Some(code) = guardian.ended() {
+            return Ok(code);
+        }
+    }
+}
+
+impl Guardian {
+    /// The one blocking call.
+    fn wait(&self) {
+        let now = monotonic_ms();
+        let timeout = match self.again {
+            Some(at) => PollTimeout::try_from(at.saturating_sub(now) as i32 + 1).unwrap_or(PollTimeout::MAX),
+            None => PollTimeout::NONE,
+        };
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        for ward in [&self.supervisor, &self.catcher].into_iter().flatten() {
+            let mut flags = PollFlags::POLLIN;
+            flags.set(PollFlags::POLLOUT, !ward.queue.is_empty());
+            fds.push(PollFd::new(ward.line.as_fd(), flags));
+        }
+        // an interrupted or failed poll only means looking once more
+        let _ = poll(&mut fds, timeout);
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(signal) = self.signals.next() {
+            if signal == Signal::SIGCHLD {
+                continue;
+            }
+            let sent = self.supervisor.as_ref().map(|ward| ward.pidfd.signal(signal));
+            if !matches!(sent, Some(Ok(()))) {
+                self.waiting.push(signal);
+            }
+        }
+    }
+
+    fn look_at_children(&mut self) {
+        // each by name first: an orphan not yet reaped hides those behind it from "any"
+        if let Some(ending) =
+            self.supervisor.as_ref().and_then(|w| reap(Whom::Pid(w.who.pid))).map(|(_, e)| e)
+        {
+            self.supervisor_ended(ending);
+        }
+        if self.catcher.as_ref().and_then(|w| reap(Whom::Pid(w.who.pid))).is_some() {
+            self.catcher = None;
+            if !self.done {
+                say::warning("the catcher died; starting another");
+                self.start_catcher();
+            }
+        }
+        if self.again.is_some_and(|at| at <= monotonic_ms()) {
+            self.again = None;
+            self.start_supervisor();
+        }
+        self.tell_of_orphans();
+    }
+
+    fn tell_of_orphans(&mut self) {
+        while let Some((pid, ending)) = peek(Whom::Any) {
+            let Some(who) = Identity::of(pid) else { break };
+            let Some(supervisor) = &mut self.supervisor else {
+                if self.done {
+                    reap(Whom::Pid(pid));
+                    continue;
+                }
+                break; // it stays a zombie until there is somebody to tell
+            };
+            if self.told.contains(&who) {
+                break;
+            }
+            self.told.push(who);
+            supervisor.queue.push_back(Say::Ended(who, ending));
+        }
+    }
+
+    fn supervisor_ended(&mut self, ending: Ending) {
+        let lived = self.supervisor.take().map_or(0, |ward| monotonic_ms().saturating_sub(ward.born));
+        self.told.clear();
+        if self.done {
+            return;
+        }
+        if !self.proven {
+            // it could not even start, and has said why
+            self.done = true;
+            return;
+        }
+        say::warning(&format!("the supervisor ended ({ending}); starting another, the services go on"));
+        let delay = if lived < TOO_SHORT_MS { TOO_SHORT_MS } else { 0 };
+        self.again = Some(monotonic_ms() + delay);
+    }
+
+    fn start_supervisor(&mut self) {
+        let queue = self.kept.keys().cloned().map(Say::Kept).chain([Say::AllKept]).collect();
+        match self.start("pinfold:", queue) {
+            Ok(ward) => {
+                for signal in std::mem::take(&mut self.waiting) {
+                    let _ = ward.pidfd.signal(signal);
+                }
+                self.supervisor = Some(ward);
+            }
+            Err(fail) => {
+                say::warning(&format!("{fail}; trying again in a second"));
+                self.again = Some(monotonic_ms() + 1000);
+            }
+        }
+    }
+
+    fn start_catcher(&mut self) {
+        let keys = self.kept.keys().filter(|key| key.kind == Kind::Output);
+        let queue = keys.cloned().map(Say::Kept).collect();
+        match self.start("pinfold-catcher:", queue) {
+            Ok(ward) => self.catcher = Some(ward),
+            // services then write into a pipe nobody reads until the next try
+            Err(fail) => say::warning(&fail.to_string()),
+        }
+    }
+
+    fn start(&mut self, name: &str, queue: VecDeque<Say>) -> Result<Ward, Fail> {
+        let (ours, theirs) = Line::pair()?;
+        let fail = |errno: Errno| Fail::of("start another pinfold process", errno);
+        let c = |bytes: &[u8]| CString::new(bytes).map_err(|_| fail(Errno::EINVAL));
+        let program = Program {
+            file: c"/proc/self/exe".into(),
+            arguments: vec![c(name.as_bytes())?, c(self.directory.as_os_str().as_bytes())?],
+            environment: self.environment.clone(),
+            directory: c"/".into(),
+            session: false,
+        };
+        let child = self.spawner.spawn(program, &Place::Here, &[(theirs.as_fd(), LINE)]).map_err(fail)?;
+        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
+        Ok(Ward { who, pidfd: child.pidfd, line: ours, queue, born: monotonic_ms() })
+    }
+
+    fn listen(&mut self) {
+        loop {
+            let Some(ward) = &self.supervisor else { return };
+            match ward.line.receive() {
+                Ok(message) => {
+                    if let Some(say) = Say::decode(&message.bytes) {
+                        self.hear(say, message.fds);
+                    }
+                }
+                Err(Nothing::Yet | Nothing::Ever) => return,
+                Err(Nothing::Failed(errno)) => {
+                    say::warning(&Fail::of("listen to the supervisor", errno).to_string());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, say: Say, fds: Vec<OwnedFd>) {
+        match say {
+            Say::Keep(key) => {
+                if let (Kind::Output, Some(catcher)) = (key.kind, &mut self.catcher) {
+                    catcher.queue.push_back(Say::Kept(key.clone()));
+                }
+                self.kept.insert(key, fds);
+            }
+            Say::Drop(key) => {
+                self.kept.remove(&key);
+                if let (Kind::Output, Some(catcher)) = (key.kind, &mut self.catcher) {
+                    catcher.queue.push_back(Say::Drop(key));
+                }
+            }
+            Say::Reap(who) => {
+                self.told.retain(|told| *told != who);
+                if Identity::of(who.pid) == Some(who) {
+                    reap(Whom::Pid(who.pid));
+                }
+                self.tell_of_orphans();
+            }
+            Say::Started => self.proven = true,
+            Say::Done => self.done = true,
+            Say::Kept(_) | Say::AllKept | Say::Ended(..) => {}
+        }
+    }
+
+    fn speak(&mut self) {
+        for ward in [&mut self.supervisor, &mut self.catcher].into_iter().flatten() {
+            while let Some(say) = ward.queue.front() {
+                let fds: Vec<BorrowedFd<'_>> = match say {
+                    Say::Kept(key) => self.kept.get(key).into_iter().flatten().map(AsFd::as_fd).collect(),
+                    _ => Vec::new(),
+                };
+                match ward.line.send(&say.encode(), &fds) {
+                    Ok(()) => {}
+                    Err(Errno::EAGAIN) => break,
+                    // it is dying; its successor gets everything anew
+                    Err(_) => {}
+                }
+                ward.queue.pop_front();
+            }
+        }
+    }
+
+    /// The exit code, once nothing is left to guard.
+    fn ended(&mut self) -> Option<u8> {
+        if !self.done || self.supervisor.is_some() {
+            return None;
+        }
+        if self.catcher.is_some() {
+            // the end of its line tells it to read what is left, and go
+            self.kept.clear();
+            let catcher = self.catcher.take()?;
+            let Ward { who, pidfd, line, .. } = catcher;
+            drop(line);
+            let _ = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::from(5000u16));
+            reap(Whom::Pid(who.pid));
+        }
+        Some(if self.proven { 0 } else { 111 })
+    }
+}

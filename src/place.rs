@@ -1,0 +1,84 @@
+//! Where pinfold keeps what it knows of a scan directory: `/run/pinfold/<escaped path>/`.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// The environment variable that names another place than `/run/pinfold`.
+pub const VARIABLE: &str = "PINFOLD_RUN";
+
+/// Below which directory all houses of this user are: `$PINFOLD_RUN`, else `/run/pinfold` for root, else
+/// `$XDG_RUNTIME_DIR/pinfold`, else `/tmp/pinfold-UID`.
+pub fn base() -> PathBuf {
+    if let Some(chosen) = std::env::var_os(VARIABLE).filter(|v| !v.is_empty()) {
+        return PathBuf::from(chosen);
+    }
+    let user = nix::unistd::geteuid();
+    if user.is_root() {
+        return PathBuf::from("/run/pinfold");
+    }
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|v| !v.is_empty()) {
+        Some(runtime) => PathBuf::from(runtime).join("pinfold"),
+        None => PathBuf::from(format!("/tmp/pinfold-{user}")),
+    }
+}
+
+/// The places that may hold a house of `directory`, the likeliest first: a user asks about root's, too.
+pub fn candidates(directory: &Path) -> Vec<PathBuf> {
+    let name = escape(directory.as_os_str());
+    let mut places = vec![base().join(&name)];
+    let roots = Path::new("/run/pinfold").join(&name);
+    if std::env::var_os(VARIABLE).is_none() && places[0] != roots {
+        places.push(roots);
+    }
+    places
+}
+
+/// A path as one file name: `/` becomes `-`, what is not plain becomes `\xNN`; a leading `/` is dropped.
+/// Two paths never share a name (long ones are cut and end in a hash of the whole).
+pub fn escape(path: &OsStr) -> OsString {
+    let bytes = path.as_bytes();
+    let bytes = bytes.strip_prefix(b"/").unwrap_or(bytes);
+    let mut name = Vec::with_capacity(bytes.len());
+    for (n, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'/' => name.push(b'-'),
+            b'.' if n == 0 => name.extend_from_slice(b"\\x2e"),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'@' | b'+' => name.push(byte),
+            _ => name.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
+        }
+    }
+    if name.is_empty() {
+        name.push(b'-');
+    }
+    if name.len() > 200 {
+        name.truncate(180);
+        name.extend_from_slice(format!("-{:016x}", hash(bytes)).as_bytes());
+    }
+    OsString::from_vec(name)
+}
+
+/// FNV-1a, 64 bits: for names and checksums, where nobody is trying to collide.
+pub fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, &b| (sum ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_plain_and_do_not_collide() {
+        let paths =
+            ["/service", "/etc/sv", "/etc-sv", "/etc/s\nv", "/.hidden", "/", "/a/b-c", "/a-b/c", "/a/b/c"];
+        let names: HashSet<OsString> = paths.iter().map(|p| escape(OsStr::new(p))).collect();
+        assert_eq!(names.len(), paths.len());
+        assert!(names.iter().all(|n| !n.as_bytes().contains(&b'/') && n.as_bytes()[0] != b'.'));
+        assert_eq!(escape(OsStr::new("/etc/sv")), "etc-sv");
+        let long = format!("/{}", "x".repeat(4000));
+        let other = format!("/{}y", "x".repeat(3999));
+        assert!(escape(OsStr::new(&long)).len() < 255);
+        assert_ne!(escape(OsStr::new(&long)), escape(OsStr::new(&other)));
+    }
+}

@@ -1,0 +1,177 @@
+//! Taking over what an earlier supervisor left: its table says what it was about, the guardian gives the
+//! descriptors, the kernel says who is still there. Identity is pid and start time, in this boot.
+
+use super::desk::{self, Desk};
+use super::keeping::Kept;
+use super::service::{Kin, Pipe, Process, Service, Shown};
+use super::{Role, Source, Supervisor, Task};
+use crate::fold::Fold;
+use crate::guardian_line::{Key, Kind, Say};
+use crate::machine::{Event, Phase};
+use crate::record::Record;
+use crate::service::Settings;
+use crate::table::View;
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use sys::process::{Identity, Pidfd, Stat};
+use sys::reap::Ending;
+
+impl Supervisor {
+    /// Takes over every service of the table, then tells the machine of each what has become of it.
+    pub(super) fn adopt(&mut self, view: View, mut kept: Kept, told: Vec<Say>) {
+        let mut taken = Vec::new();
+        for (slot, record) in view.records {
+            match self.take_over(slot, &record, &mut kept) {
+                Ok(index) => taken.push((index, record)),
+                Err(words) => {
+                    let name = String::from_utf8_lossy(&record.name).escape_debug().to_string();
+                    crate::say::warning(&format!("{name}: not taken over: {words}"));
+                    let _ = self.table.give_back(slot);
+                }
+            }
+        }
+        self.take_pipes(kept);
+        self.join_logs();
+        let ends: Vec<(Identity, Ending)> = told
+            .into_iter()
+            .filter_map(|say| if let Say::Ended(who, ending) = say { Some((who, ending)) } else { None })
+            .collect();
+        for (index, record) in taken {
+            self.resume(index, &record, &ends);
+        }
+        for (who, ending) in ends {
+            self.orphan_ended(who, ending);
+        }
+    }
+
+    fn take_over(&mut self, slot: u32, record: &Record, kept: &mut Kept) -> Result<u32, String> {
+        let directory = self.directory_of(&record.name);
+        let directory = std::fs::canonicalize(&directory).unwrap_or(directory);
+        let key = Key { kind: Kind::Desk, name: record.name.clone() };
+        let house = match self.task {
+            Task::Directory(_) => {
+                Some(self.run.join("supervise").join(crate::place::escape(OsStr::from_bytes(&record.name))))
+            }
+            Task::One(_) => None,
+        };
+        let path = desk::place(&directory, house.as_deref()).map_err(|fail| fail.to_string())?;
+        let desk = match kept.remove(&key).and_then(|fds| Desk::adopt(path.clone(), fds)) {
+            Some(desk) => desk,
+            None => Desk::open(path).map_err(|fail| fail.to_string())?,
+        };
+        self.table.keep_slot(slot);
+        let fold = Fold::find(&self.fence, &record.name).unwrap_or_else(|| Fold::new(&record.name));
+        let meta = std::fs::metadata(&directory);
+        let mut service = Service::new(&record.name, directory, fold, desk, slot);
+        service.inode = meta.map_or((0, 0), |meta| (meta.dev(), meta.ino()));
+        service.state = record.state;
+        service.settings = Settings::read(&service.directory).unwrap_or_default();
+        service.fold.strayed = record.strayed;
+        service.shown_as = Shown {
+            changed: record.changed,
+            restarts: record.restarts,
+            was_started: true,
+            last_exit: record.last_exit,
+            not_started: record.not_started,
+            message: record.message.clone(),
+            receipt: record.receipt.clone(),
+        };
+        let index = self.insert(service);
+        self.keep(index, Kind::Desk);
+        Ok(index)
+    }
+
+    fn directory_of(&self, name: &[u8]) -> PathBuf {
+        match &self.task {
+            Task::Directory(directory) => directory.join(OsStr::from_bytes(name)),
+            Task::One(directory) => directory.clone(),
+        }
+    }
+
+    /// The pipes that the guardian kept: to the loggers, and to the catcher.
+    fn take_pipes(&mut self, kept: Kept) {
+        for (key, fds) in kept {
+            let mut fds = fds.into_iter();
+            let (Some(read), Some(write)) = (fds.next(), fds.next()) else { continue };
+            match key.kind {
+                Kind::Log => {
+                    self.pipes.insert(key.name, Pipe { read, write });
+                }
+                Kind::Output => {
+                    if let Some(&index) = self.by_name.get(&key.name)
+                        && let Some(service) = self.service(index)
+                    {
+                        service.output = Some(write);
+                    }
+                }
+                Kind::Desk | Kind::Report => {}
+            }
+        }
+    }
+
+    fn join_logs(&mut self) {
+        if !matches!(self.task, Task::Directory(_)) {
+            return;
+        }
+        for log in self.indices() {
+            let Some(service) = self.service(log) else { continue };
+            let Some(main) = service.name.strip_suffix(b"/log").map(<[u8]>::to_vec) else { continue };
+            service.kin = Kin::LogOf(None);
+            if let Some(&main) = self.by_name.get(&main) {
+                self.join(main, log);
+            }
+        }
+    }
+
+    /// Finds the recorded process, and tells the machine.
+    fn resume(&mut self, index: u32, record: &Record, ends: &[(Identity, Ending)]) {
+        let dead = |who: Identity| ends.iter().any(|(ended, _)| *ended == who);
+        let process = record.leader.and_then(|who| Some(Process { who, pidfd: Pidfd::of(who).ok()? }));
+        let finishing = matches!(record.state.phase, Phase::Finishing { .. });
+        let present = process.is_some();
+        if let Some(process) = process {
+            let (pid, told) = (process.who.pid, dead(process.who));
+            self.pids.insert(pid, (index, if finishing { Role::Finish } else { Role::Leader }));
+            if !told {
+                self.watch(process.pidfd.as_fd(), Source::Leader(index));
+            }
+            if let Some(service) = self.service(index) {
+                service.shown = pid;
+                service.session = Stat::read(pid).map_or(0, |stat| stat.session);
+                if finishing {
+                    service.finish = Some(process);
+                } else {
+                    service.leader = Some(process);
+                }
+            }
+        } else if let Some(who) = record.leader {
+            crate::say::info(&format!(
+                "{}: pid {} ended while nobody was looking",
+                String::from_utf8_lossy(&record.name).escape_debug(),
+                who.pid
+            ));
+        }
+        let Some(service) = self.services[index as usize].as_mut() else { return };
+        let emptied = service.fold.is_empty(&mut self.fence);
+        let members = service.fold.members(&mut self.fence);
+        service.shown =
+            if service.shown == 0 { members.first().map_or(0, |stat| stat.pid) } else { service.shown };
+        for stat in members {
+            self.pids.entry(stat.pid).or_insert((index, Role::Met));
+        }
+        let gone = record.leader.is_some() && !present && record.state.phase.has_leader();
+        self.arm(index);
+        if gone {
+            // it was there, it is not, and it was not the guardian's either: nobody knows how it ended
+            if let Some(service) = self.service(index) {
+                service.shown_as.last_exit = Some(Ending::Unknown);
+            }
+            let exit = crate::machine::Exit::Dirty;
+            return self.turn(index, Event::LeaderGone { exit, started: true, emptied });
+        }
+        self.turn(index, Event::Adopted { present, emptied });
+    }
+}

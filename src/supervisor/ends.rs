@@ -1,0 +1,221 @@
+//! Processes end: whose end it was, and whether it leaves anybody behind.
+//!
+//! Orphans of a service come back to the supervisor (a subreaper) or to the guardian, which tells of them;
+//! so the end of the last one in a fold is always told. Nothing here relies on a cgroup notification,
+//! which comes late just when it matters; a recheck while somebody is waited for is the net below.
+
+use super::service::Service;
+use super::{Role, Supervisor};
+use crate::machine::{Event, Exit, Phase, Want};
+use sys::clock::monotonic_ms;
+use sys::process::Identity;
+use sys::reap::{Ending, Whom, reap};
+
+/// The end of a leader or of `finish`, held back while the fold is read again.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Held {
+    /// The leader's; whether it had become `run`.
+    Leader(Ending, bool),
+    /// `finish`'s.
+    Finish(Ending),
+}
+
+/// How long after a death a fold that still reads "populated" with nobody alive in it is read again: the
+/// kernel takes the dead out of their cgroup a moment after it tells of them.
+const REREADS_MS: [u64; 3] = [1, 1, 5];
+/// The waits between looks at a fold that is being emptied; the last one repeats.
+const LOOKS_MS: [u64; 8] = [5, 5, 10, 20, 50, 100, 200, 500];
+
+impl Supervisor {
+    /// Takes the ends of all children that have ended.
+    pub(super) fn reap(&mut self) {
+        if std::mem::take(&mut self.children_ended) {
+            while let Some((pid, ending)) = reap(Whom::Any) {
+                self.process_ended(pid, ending);
+            }
+        }
+        let mut look = std::mem::take(&mut self.to_look);
+        if std::mem::take(&mut self.stranger_ended) {
+            look.extend(&self.waiting);
+        }
+        look.sort_unstable();
+        look.dedup();
+        for index in look {
+            self.look_again(index);
+        }
+    }
+
+    /// The guardian has seen an orphan's end.
+    pub(super) fn orphan_ended(&mut self, who: Identity, ending: Ending) {
+        self.process_ended(who.pid, ending);
+        self.reap_at_guardian(who);
+    }
+
+    /// An adopted leader, whose parent we are not, has ended. If its parent is the guardian, that tells
+    /// how; else nobody can.
+    pub(super) fn adopted_leader_ended(&mut self, index: u32) {
+        let Some(service) = self.service(index) else { return };
+        let Some(leader) = &service.leader else { return };
+        let who = leader.who;
+        let parent = sys::process::Stat::read(who.pid).map(|stat| stat.parent);
+        let ours = std::process::id() as i32;
+        let told = parent == Some(ours) || parent.is_some() && parent == self.guardian_pid();
+        // either way it is readable for good now: look no more
+        if let Some(service) = self.services[index as usize].as_ref()
+            && let Some(leader) = &service.leader
+        {
+            use std::os::fd::AsFd;
+            self.unwatch(leader.pidfd.as_fd());
+        }
+        if !told {
+            self.process_ended(who.pid, Ending::Unknown);
+        }
+    }
+
+    pub(super) fn process_ended(&mut self, pid: i32, ending: Ending) {
+        self.fence.forget_walk();
+        let Some((index, role)) = self.pids.remove(&pid) else {
+            // a child that never got as far as being recorded may have left a verdict; nobody will ask
+            self.stranger_ended = true;
+            return;
+        };
+        match role {
+            Role::Leader => self.leader_ended(index, pid, ending),
+            Role::Finish => self.finish_ended(index, ending),
+            Role::Script => self.script_ended(index, pid, ending),
+            Role::Root => self.root_ended(index),
+            Role::Met => {
+                if let Some(stop) = self.service(index).and_then(|service| service.stop.as_mut()) {
+                    stop.ended(pid, ending);
+                }
+                self.to_look.push(index);
+            }
+        }
+    }
+
+    pub(super) fn leader_ended(&mut self, index: u32, pid: i32, ending: Ending) {
+        let verdict = self.spawner.verdict(pid);
+        if let Some(why) = verdict
+            && self.never_started(index, why)
+        {
+            return;
+        }
+        let Some(service) = self.service(index) else { return };
+        let Some(leader) = service.leader.take_if(|leader| leader.who.pid == pid) else { return };
+        service.rereads = 0;
+        service.held = Some(Held::Leader(ending, verdict.is_none()));
+        if let Some(stop) = &mut service.stop {
+            stop.ended(pid, ending);
+        }
+        if verdict.is_none() {
+            service.shown_as.last_exit = Some(ending);
+            service.missing_since = None;
+        } else {
+            service.shown_as.last_exit = None;
+        }
+        use std::os::fd::AsFd;
+        self.unwatch(leader.pidfd.as_fd());
+        self.let_go(index);
+    }
+
+    fn finish_ended(&mut self, index: u32, ending: Ending) {
+        let Some(service) = self.service(index) else { return };
+        service.finish = None;
+        service.rereads = 0;
+        service.held = Some(Held::Finish(ending));
+        self.let_go(index);
+    }
+
+    /// Tells the machine of a held-back end, now that the fold has been read; or reads it again soon.
+    fn let_go(&mut self, index: u32) {
+        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let Some(held) = service.held else { return };
+        let emptied = look(service, &mut self.fence);
+        let again = !emptied && (service.rereads as usize) < REREADS_MS.len();
+        if again && service.fold.members(&mut self.fence).is_empty() {
+            let wait = REREADS_MS[service.rereads as usize];
+            service.rereads += 1;
+            self.recheck_at(index, Some(monotonic_ms() + wait));
+            return;
+        }
+        service.held = None;
+        let event = match held {
+            Held::Leader(ending, started) => {
+                let exit = if ending == Ending::Code(0) { Exit::Clean } else { Exit::Dirty };
+                Event::LeaderGone { exit, started, emptied }
+            }
+            Held::Finish(ending) => {
+                let exit = match ending {
+                    Ending::Code(0) => Exit::Clean,
+                    Ending::Code(125) => Exit::GiveUp,
+                    _ => Exit::Dirty,
+                };
+                Event::FinishGone { exit, emptied }
+            }
+        };
+        self.turn(index, event);
+        self.look_if_waiting(index);
+    }
+
+    /// Is it empty by now?
+    pub(super) fn look_again(&mut self, index: u32) {
+        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else {
+            self.waiting.retain(|&waiting| waiting != index);
+            return;
+        };
+        if service.held.is_some() {
+            return self.let_go(index);
+        }
+        if !service.waits() {
+            self.waiting.retain(|&waiting| waiting != index);
+            self.touch(index);
+            return;
+        }
+        // a daemon may stay for years: its end is told, and it is not asked about
+        let soon = !matches!(service.state.phase, Phase::Ready { .. });
+        if look(service, &mut self.fence) {
+            self.turn(index, Event::Emptied);
+            return self.look_if_waiting(index);
+        }
+        let living = service.fold.members(&mut self.fence).first().map(|stat| stat.pid);
+        if let Some(pid) = living
+            && std::mem::replace(&mut service.shown, pid) != pid
+        {
+            self.touch(index);
+        }
+        if soon {
+            self.look_soon(index);
+        }
+    }
+
+    /// After an event that may have led to another wait.
+    fn look_if_waiting(&mut self, index: u32) {
+        let Some(service) = self.service(index) else { return };
+        if !service.waits() {
+            self.waiting.retain(|&waiting| waiting != index);
+        } else if !service.state.phase.is_up() {
+            self.look_soon(index);
+        }
+    }
+
+    /// Sets the next look at a fold that is being emptied: soon at first, then at leisure.
+    pub(super) fn look_soon(&mut self, index: u32) {
+        let now = monotonic_ms();
+        let Some(service) = self.service(index) else { return };
+        if service.recheck.is_some_and(|at| at > now) && service.rereads > 0 {
+            return;
+        }
+        let wait = LOOKS_MS[(service.rereads as usize).min(LOOKS_MS.len() - 1)];
+        service.rereads = service.rereads.saturating_add(1);
+        self.recheck_at(index, Some(now + wait));
+    }
+}
+
+/// Whether nobody is in the fold; where it is to stay down, its group is removed by way of proof.
+fn look(service: &mut Service, fence: &mut crate::fold::Fence) -> bool {
+    if service.state.want == Want::Down && !service.settings.config.has_finish {
+        service.fold.is_cleared(fence)
+    } else {
+        service.fold.is_empty(fence)
+    }
+}

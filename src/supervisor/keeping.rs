@@ -1,0 +1,175 @@
+//! The supervisor's end of the line to its guardian: what is to be kept, and what the guardian tells.
+
+use super::{Source, Supervisor};
+use crate::guardian_line::{Key, Kind, Say};
+use crate::say;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{EpollEvent, EpollFlags};
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use sys::clock::monotonic_ms;
+use sys::handover::{Line, Nothing};
+use sys::process::Identity;
+use sys::{Errno, Fail};
+
+/// The line, and what still has to go over it.
+pub(super) struct Keeping {
+    line: Line,
+    queue: VecDeque<Note>,
+    /// epoll also tells when the line takes more.
+    full: bool,
+}
+
+/// A message to the guardian. Descriptors are looked up when it is sent: until then the service has them.
+pub(super) enum Note {
+    /// Keep these of this service.
+    Keep(Kind, Vec<u8>),
+    /// Keep this one, which we have no more use for.
+    Hand(Key, Vec<OwnedFd>),
+    /// Anything that needs no descriptor.
+    Plain(Say),
+}
+
+/// What a guardian gives a new supervisor.
+pub(super) type Kept = HashMap<Key, Vec<OwnedFd>>;
+
+impl Keeping {
+    /// Takes up the line, and waits until the guardian has handed over what it keeps. `notes` are the ends
+    /// of orphans it told meanwhile.
+    pub(super) fn open(line: Line) -> Result<(Keeping, Kept, Vec<Say>), Fail> {
+        let mut kept = Kept::new();
+        let mut told = Vec::new();
+        let deadline = monotonic_ms() + 30_000;
+        loop {
+            match line.receive() {
+                Ok(message) => match Say::decode(&message.bytes) {
+                    Some(Say::Kept(key)) => {
+                        kept.insert(key, message.fds);
+                    }
+                    Some(Say::AllKept) => {
+                        return Ok((Keeping { line, queue: VecDeque::new(), full: false }, kept, told));
+                    }
+                    Some(say) => told.push(say),
+                    None => {}
+                },
+                Err(Nothing::Yet) if monotonic_ms() < deadline => {
+                    let _ =
+                        poll(&mut [PollFd::new(line.as_fd(), PollFlags::POLLIN)], PollTimeout::from(1000u16));
+                }
+                Err(Nothing::Yet) => return Err(Fail::of("hear from the guardian", Errno::ETIMEDOUT)),
+                Err(Nothing::Ever) => return Err(Fail::of("hear from the guardian", Errno::ECONNRESET)),
+                Err(Nothing::Failed(errno)) => return Err(Fail::of("hear from the guardian", errno)),
+            }
+        }
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.line.as_fd()
+    }
+}
+
+impl Supervisor {
+    /// Has the guardian keep a duplicate of a service's descriptors.
+    pub(super) fn keep(&mut self, index: u32, kind: Kind) {
+        let Some(name) = self.service(index).map(|service| service.name.clone()) else { return };
+        self.note(Note::Keep(kind, name));
+    }
+
+    /// Has the guardian close what it keeps.
+    pub(super) fn unkeep(&mut self, kind: Kind, name: &[u8]) {
+        self.note(Note::Plain(Say::Drop(Key { kind, name: name.to_vec() })));
+    }
+
+    /// Queues a message; it is sent at the end of the turn.
+    pub(super) fn note(&mut self, note: Note) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.queue.push_back(note);
+        }
+    }
+
+    pub(super) fn reap_at_guardian(&mut self, who: Identity) {
+        self.note(Note::Plain(Say::Reap(who)));
+    }
+
+    /// Sends what the line takes; never waits.
+    pub(super) fn flush_guardian(&mut self) {
+        let Some(keeping) = &mut self.keeping else { return };
+        while let Some(note) = keeping.queue.front() {
+            let (say, fds) = match note {
+                Note::Plain(say) => (say.clone(), Vec::new()),
+                Note::Hand(key, fds) => (Say::Keep(key.clone()), fds.iter().map(AsFd::as_fd).collect()),
+                Note::Keep(kind, name) => {
+                    let index = self.by_name.get(name);
+                    let service = index.and_then(|&n| self.services[n as usize].as_ref());
+                    let fds: Vec<BorrowedFd<'_>> = match (kind, service) {
+                        (Kind::Desk, Some(service)) => service.desk.kept(),
+                        (Kind::Report, Some(service)) => service.fold.report().into_iter().collect(),
+                        (Kind::Log, _) => self
+                            .pipes
+                            .get(name)
+                            .iter()
+                            .flat_map(|p| [p.read.as_fd(), p.write.as_fd()])
+                            .collect(),
+                        _ => Vec::new(),
+                    };
+                    (Say::Keep(Key { kind: *kind, name: name.clone() }), fds)
+                }
+            };
+            // a service that has been forgotten meanwhile has nothing to keep
+            if matches!(note, Note::Keep(..)) && fds.is_empty() {
+                keeping.queue.pop_front();
+                continue;
+            }
+            match keeping.line.send(&say.encode(), &fds) {
+                Ok(()) => {
+                    keeping.queue.pop_front();
+                }
+                Err(Errno::EAGAIN) => break,
+                Err(errno) => {
+                    say::warning(&format!(
+                        "{}; going on without it",
+                        Fail::of("speak to the guardian", errno)
+                    ));
+                    self.lose_guardian();
+                    return;
+                }
+            }
+        }
+        let full = !keeping.queue.is_empty();
+        if full != keeping.full {
+            keeping.full = full;
+            let mut flags = EpollFlags::EPOLLIN;
+            flags.set(EpollFlags::EPOLLOUT, full);
+            let mut event = EpollEvent::new(flags, Source::Guardian.token());
+            let _ = self.epoll.modify(&keeping.line, &mut event);
+        }
+    }
+
+    /// What the guardian has to say.
+    pub(super) fn hear_guardian(&mut self) {
+        loop {
+            let Some(keeping) = &self.keeping else { return };
+            match keeping.line.receive() {
+                Ok(message) => {
+                    if let Some(Say::Ended(who, ending)) = Say::decode(&message.bytes) {
+                        self.orphan_ended(who, ending);
+                    }
+                }
+                Err(Nothing::Yet) => return,
+                Err(Nothing::Ever | Nothing::Failed(_)) => {
+                    say::warning(
+                        "the guardian is gone: services and supervisor go on, but nobody would restart the supervisor",
+                    );
+                    self.lose_guardian();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn lose_guardian(&mut self) {
+        if let Some(keeping) = self.keeping.take() {
+            self.unwatch(keeping.fd());
+        }
+    }
+}

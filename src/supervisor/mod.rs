@@ -1,0 +1,282 @@
+//! The supervisor: one process, one thread, one blocking call, every service of a directory.
+//!
+//! [`Supervisor::run`] waits for something to happen; what it is becomes an [`Event`] for the service it
+//! concerns; [`machine::step`] says what to do; [`perform`] does it. After start-up no error ends it:
+//! what fails is said once and tried again.
+
+mod adopt;
+mod commands;
+mod desk;
+mod ends;
+mod keeping;
+mod open;
+mod perform;
+mod publish;
+mod receipt;
+mod roots;
+mod scan;
+mod scripts;
+mod service;
+mod shutdown;
+mod source;
+mod start;
+mod timers;
+
+use crate::fold::{Fence, Fold};
+use crate::machine::{self, Action, Event, Ms};
+use crate::say;
+use crate::table::Table;
+use keeping::Keeping;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::Signal;
+use scan::Scan;
+use service::Service;
+use shutdown::Shutdown;
+use source::Source;
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use sys::clock::monotonic_ms;
+use sys::signals::Signals;
+use sys::spawn::Spawner;
+use sys::{Errno, Fail};
+use timers::{Kind, Timers};
+
+/// What a pid of ours is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// A service's leader.
+    Leader,
+    /// The fold root above a leader.
+    Root,
+    /// A service's `finish`.
+    Finish,
+    /// A script beside a service.
+    Script,
+    /// Somebody met during a stop.
+    Met,
+}
+
+/// How this supervisor was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// `svscan`: every service in this directory, below a guardian.
+    Directory(PathBuf),
+    /// `supervise`: this one service, by hand.
+    One(PathBuf),
+}
+
+impl Task {
+    /// The directory the house is named after.
+    pub fn directory(&self) -> &std::path::Path {
+        match self {
+            Task::Directory(path) | Task::One(path) => path,
+        }
+    }
+}
+
+/// The supervisor.
+pub struct Supervisor {
+    task: Task,
+    run: PathBuf,
+    services: Vec<Option<Service>>,
+    /// Free places of `services`; those freed in this turn come in at its end.
+    free: Vec<u32>,
+    freed: Vec<u32>,
+    by_name: HashMap<Vec<u8>, u32>,
+    pids: HashMap<i32, (u32, Role)>,
+    /// Services that wait for their fold to be empty.
+    waiting: Vec<u32>,
+    dirty: Vec<u32>,
+    timers: Timers,
+    epoll: Epoll,
+    signals: Signals,
+    spawner: Spawner,
+    fence: Fence,
+    table: Table,
+    keeping: Option<Keeping>,
+    /// The pipes between services and their loggers, by the service's name: both ends, so that neither sees
+    /// the other's restarts.
+    pipes: HashMap<Vec<u8>, service::Pipe>,
+    scan: Scan,
+    environment: Vec<CString>,
+    shutdown: Option<Shutdown>,
+    /// Folds of start checks that have ended or will.
+    rubbish: Vec<(i32, Fold)>,
+    /// The signal of the command in hand.
+    passing: Option<Signal>,
+    /// Services to be looked at, once all ends have been taken.
+    to_look: Vec<u32>,
+    /// A process that is nobody's we know has ended: all that wait look again.
+    stranger_ended: bool,
+    children_ended: bool,
+    /// `supervise` ended by a signal leaves its service as it is.
+    abandon: bool,
+}
+
+/// What happens between two waits, at the most.
+const BATCH: usize = 256;
+
+impl Supervisor {
+    /// Runs until everything is down and forgotten, and gives the exit code.
+    pub fn run(mut self) -> u8 {
+        let mut events = vec![EpollEvent::empty(); BATCH];
+        while !self.is_over() {
+            let count = self.wait(&mut events);
+            for event in &events[..count] {
+                if let Some(source) = Source::from_token(event.data()) {
+                    self.heed(source);
+                }
+            }
+            self.reap();
+            self.take_due();
+            self.see_to_shutdown();
+            self.end_turn();
+        }
+        self.close()
+    }
+
+    /// The one blocking call.
+    fn wait(&self, events: &mut [EpollEvent]) -> usize {
+        let timeout = match self.timers.next() {
+            None => EpollTimeout::NONE,
+            Some(at) => {
+                let ms = at.saturating_sub(monotonic_ms());
+                EpollTimeout::try_from(ms.min(1 << 30) as i32).unwrap_or(EpollTimeout::ZERO)
+            }
+        };
+        match self.epoll.wait(events, timeout) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(errno) => {
+                // can't happen with a valid descriptor; if it does, a pause keeps it from spinning
+                say::warning(&Fail::of("wait for events", errno).to_string());
+                std::thread::sleep(std::time::Duration::from_millis(100)); // bounded: a failing kernel
+                0
+            }
+        }
+    }
+
+    fn heed(&mut self, source: Source) {
+        match source {
+            Source::Signals => self.take_signals(),
+            Source::Guardian => self.hear_guardian(),
+            Source::Directory => self.directory_changed(),
+            Source::Control(index) => self.read_letters(index),
+            Source::Leader(index) => self.adopted_leader_ended(index),
+            Source::Ready(index) => self.read_readiness(index),
+            Source::Report(index) => self.read_report(index),
+        }
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(signal) = self.signals.next() {
+            match signal {
+                Signal::SIGCHLD => self.children_ended = true,
+                Signal::SIGTERM | Signal::SIGINT => self.asked_to_end(),
+                Signal::SIGHUP => self.hung_up(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Gives a service an event, does what the machine then wants, and goes on with what that brings.
+    fn turn(&mut self, index: u32, event: Event) {
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            let now = monotonic_ms();
+            let Some(service) = self.service(index) else { return };
+            let (state, actions) = machine::step(service.state, event, now, &service.settings.config);
+            let before = std::mem::replace(&mut service.state, state);
+            self.entered(index, before, now);
+            // written ahead: a supervisor that dies in the middle of the actions knows what it was about
+            self.save(index);
+            for action in actions.iter() {
+                if let Some(echo) = self.perform(index, action) {
+                    next = Some(echo);
+                } else if action == Action::SpawnRun && !matches!(event, Event::Command(_)) {
+                    self.start_check(index);
+                }
+            }
+        }
+        self.touch(index);
+    }
+
+    fn service(&mut self, index: u32) -> Option<&mut Service> {
+        self.services.get_mut(index as usize)?.as_mut()
+    }
+
+    fn indices(&self) -> Vec<u32> {
+        (0..self.services.len() as u32).filter(|&n| self.services[n as usize].is_some()).collect()
+    }
+
+    /// Marks a service to be published at the end of this turn.
+    fn touch(&mut self, index: u32) {
+        if let Some(service) = self.service(index)
+            && !std::mem::replace(&mut service.dirty, true)
+        {
+            self.dirty.push(index);
+        }
+    }
+
+    fn watch(&self, fd: BorrowedFd<'_>, source: Source) {
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, source.token());
+        if let Err(errno) = self.epoll.add(fd, event)
+            && errno != Errno::EEXIST
+        {
+            say::warning(&Fail::of("watch a descriptor", errno).to_string());
+        }
+    }
+
+    fn unwatch(&self, fd: BorrowedFd<'_>) {
+        // it may not have been watched; then there is nothing to end
+        let _ = self.epoll.delete(fd);
+    }
+
+    fn take_due(&mut self) {
+        let now = monotonic_ms();
+        while let Some((index, kind)) = self.timers.due(now) {
+            match kind {
+                Kind::Deadline => {
+                    if let Some(service) = self.service(index) {
+                        service.deadline = None;
+                        self.turn(index, Event::DeadlinePassed);
+                    }
+                }
+                Kind::Recheck => {
+                    if let Some(service) = self.service(index) {
+                        service.recheck = None;
+                        self.look_again(index);
+                    }
+                }
+                Kind::Script => self.scripts_due(index, now),
+                Kind::Unpacking => self.unpacking_due(now),
+                Kind::Rubbish => self.clear_rubbish(),
+                Kind::Shutdown => {}
+            }
+        }
+    }
+
+    /// Sets or clears a service's recheck.
+    fn recheck_at(&mut self, index: u32, at: Option<Ms>) {
+        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        self.timers.set(index, Kind::Recheck, service.recheck, at);
+        service.recheck = at;
+    }
+
+    fn end_turn(&mut self) {
+        self.publish_dirty();
+        self.spawner.reclaim();
+        self.flush_guardian();
+        self.free.append(&mut self.freed);
+    }
+
+    fn is_over(&self) -> bool {
+        let empty = self.services.iter().all(Option::is_none);
+        match &self.task {
+            Task::Directory(_) => self.shutdown.is_some() && empty,
+            Task::One(_) => self.abandon || empty,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Start-up: the only time when a failure is an end.
+
+use super::keeping::{Keeping, Kept};
+use super::scan::Scan;
+use super::timers::Timers;
+use super::{Source, Supervisor, Task};
+use crate::fold::Fence;
+use crate::guardian_line::Say;
+use crate::table::{self, Head, Table};
+use crate::{place, say};
+use cgroup::{Containment, Request, Rung};
+use nix::sys::epoll::{Epoll, EpollCreateFlags};
+use nix::sys::signal::Signal;
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use sys::handover::Line;
+use sys::process::{Identity, become_subreaper};
+use sys::signals::Signals;
+use sys::spawn::Spawner;
+use sys::{Errno, Fail};
+
+/// Asks for a rung of the containment ladder, for tests and for those who must.
+pub const CONTAINMENT: &str = "PINFOLD_CONTAINMENT";
+
+impl Supervisor {
+    /// A supervisor for `task`, with `line` to its guardian if it has one: what an earlier supervisor left is
+    /// taken over, everything else in the directory is taken up.
+    pub fn open(task: Task, line: Option<Line>) -> Result<Supervisor, Fail> {
+        let line = match line {
+            // the tray is about to be laid over its number
+            Some(line) => Some(Line::from_fd(sys::spawn::above_tray(std::os::fd::AsFd::as_fd(&line))?)),
+            None => None,
+        };
+        let mut spawner = Spawner::new()?;
+        crate::limits::raise_descriptors();
+        become_subreaper().map_err(|e| Fail::of("become the one that orphans return to", e))?;
+        let run = make_run(&task)?;
+        let (keeping, kept, told) = match line.map(Keeping::open).transpose()? {
+            Some((keeping, kept, told)) => (Some(keeping), kept, told),
+            None => (None, Kept::new(), Vec::new()),
+        };
+        let before = table::read(&run).ok().filter(|view| view.head.boot == sys::clock::boot_id());
+        let chosen = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
+        let containment = contain(&task, before.is_some(), &mut spawner);
+        let mut supervisor = Supervisor {
+            fence: Fence::new(containment),
+            table: Table::open(&run)?,
+            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|e| Fail::of("set up epoll", e))?,
+            signals: Signals::take(&chosen)?,
+            environment: crate::environment::inherited(),
+            task,
+            run,
+            spawner,
+            keeping,
+            services: Vec::new(),
+            free: Vec::new(),
+            freed: Vec::new(),
+            by_name: HashMap::new(),
+            pids: HashMap::new(),
+            waiting: Vec::new(),
+            dirty: Vec::new(),
+            timers: Timers::default(),
+            pipes: HashMap::new(),
+            scan: Scan::default(),
+            shutdown: None,
+            rubbish: Vec::new(),
+            passing: None,
+            to_look: Vec::new(),
+            stranger_ended: false,
+            children_ended: true,
+            abandon: false,
+        };
+        supervisor.begin_life(before, kept, told)?;
+        Ok(supervisor)
+    }
+
+    fn begin_life(&mut self, before: Option<table::View>, kept: Kept, told: Vec<Say>) -> Result<(), Fail> {
+        use std::os::fd::AsFd;
+        self.watch(self.signals.as_fd(), Source::Signals);
+        if let Some(keeping) = &self.keeping {
+            self.watch(keeping.fd(), Source::Guardian);
+        }
+        if before.is_none() {
+            self.table.clear().map_err(|e| Fail::at("write", &self.run.join(table::NAME), e))?;
+        }
+        self.put_head();
+        if let Some(view) = before {
+            self.adopt(view, kept, told);
+        }
+        match self.task.clone() {
+            Task::Directory(_) => self.open_scan(),
+            Task::One(directory) => self.take_up_one(&directory)?,
+        }
+        self.announce();
+        self.end_turn();
+        Ok(())
+    }
+
+    fn put_head(&self) {
+        let containment = &self.fence.containment;
+        let head = Head {
+            boot: sys::clock::boot_id(),
+            supervisor: Identity::of(std::process::id() as i32),
+            guardian: self.guardian_pid().and_then(Identity::of),
+            directory: self.task.directory().as_os_str().as_bytes().to_vec(),
+            containment: containment.rung.name().to_owned(),
+            house: self
+                .fence
+                .house()
+                .map_or(Vec::new(), |house| house.path().as_os_str().as_bytes().to_vec()),
+            cannot_catch: containment.cannot_catch.join("; "),
+        };
+        if let Err(errno) = self.table.put_head(&head) {
+            say::warning(&Fail::at("write", &self.run.join(table::NAME), errno).to_string());
+        }
+    }
+
+    /// `supervise DIR`: a failure here is the end, and says so.
+    fn take_up_one(&mut self, directory: &std::path::Path) -> Result<(), Fail> {
+        if !self.services.is_empty() {
+            return Ok(()); // adopted
+        }
+        use std::os::unix::fs::MetadataExt;
+        let meta = std::fs::metadata(directory).map_err(|e| Fail::io("stat", directory, &e))?;
+        let name = directory.file_name().map_or(b"/".to_vec(), |name| name.as_bytes().to_vec());
+        let inode = (meta.dev(), meta.ino());
+        let taken = self.new_service(&name, directory.to_owned(), inode, super::service::Kin::Alone);
+        match taken {
+            Ok(index) => {
+                self.begin(index);
+                Ok(())
+            }
+            Err(words) => Err(Fail { doing: words.into(), what: String::new(), errno: Errno::EAGAIN }),
+        }
+    }
+}
+
+/// The run directory; those above it are for everybody to read.
+fn make_run(task: &Task) -> Result<std::path::PathBuf, Fail> {
+    use std::os::unix::fs::DirBuilderExt;
+    let run = place::base().join(place::escape(task.directory().as_os_str()));
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(&run)
+        .map_err(|e| Fail::io("make directory", &run, &e))?;
+    Ok(run)
+}
+
+/// Finds out what containment there is, and says it once if it is less than the best.
+fn contain(task: &Task, reuse: bool, spawner: &mut Spawner) -> Containment {
+    let asked = std::env::var(CONTAINMENT).ok().filter(|word| !word.is_empty());
+    let rung = asked.as_deref().and_then(Rung::parse);
+    if asked.is_some() && rung.is_none() {
+        say::warning(&format!(
+            "{CONTAINMENT} is \"{}\", expected kill, freeze, list, v1 or subtree; using the best there is",
+            asked.unwrap_or_default().escape_debug()
+        ));
+    }
+    let house = place::escape(task.directory().as_os_str());
+    let request = Request { house: &house.to_string_lossy(), rung, reuse };
+    let containment = Containment::probe(&request, spawner);
+    if let Some(why) = &containment.why_not_more {
+        let advice =
+            containment.advice.as_ref().map_or(String::new(), |advice| format!("; to have more: {advice}"));
+        say::info(&format!("containment: {} ({why}){advice}", containment.rung));
+    }
+    containment
+}

@@ -1,0 +1,214 @@
+//! The machine's actions, done.
+
+use super::Supervisor;
+use super::receipt::Stop;
+use crate::machine::{Action, Event, Leader, Phase};
+use nix::sys::signal::Signal;
+use sys::clock::monotonic_ms;
+use sys::process::{Pidfd, Stat};
+
+/// Programs that kill their child two seconds after their own TERM, whatever it is doing: the child is
+/// told instead. See su(1), runuser(1), sudo(8).
+const IMPATIENT: [&str; 4] = ["su", "runuser", "sudo", "doas"];
+
+impl Supervisor {
+    /// Does one action; what comes of it in the same turn is the next event.
+    pub(super) fn perform(&mut self, index: u32, action: Action) -> Option<Event> {
+        match action {
+            Action::SpawnRun => return self.start_run(index),
+            Action::SpawnFinish => return self.start_finish(index),
+            Action::AskLeader => self.ask_leader(index),
+            Action::AskAll => self.ask_all(index),
+            Action::Kill => self.kill(index),
+            Action::Freeze => self.pause(index, true),
+            Action::Thaw => self.pause(index, false),
+            Action::PassOn => self.pass_on(index),
+            Action::LookForDaemon => return Some(Event::Looked(self.look_for_daemon(index))),
+            Action::Forget => self.forget(index),
+        }
+        None
+    }
+
+    fn ask_leader(&mut self, index: u32) {
+        let now = monotonic_ms();
+        let Some(service) = self.service(index) else { return };
+        let stop = service.stop.get_or_insert_with(|| Box::new(Stop::new(now)));
+        if let Some(leader) = &service.leader {
+            let command = Stat::read(leader.who.pid).map_or(String::new(), |stat| stat.command);
+            stop.meet(leader.who, &command, true, false, false);
+        }
+        let signal = service.settings.down_signal;
+        if !self.start_control_script(index, signal, true) {
+            self.signal_to_end(index, signal);
+        }
+    }
+
+    /// `down-signal`, then CONT, to the leader; to its children where it would not let them end in peace.
+    pub(super) fn signal_to_end(&mut self, index: u32, signal: Signal) {
+        let Some(service) = self.service(index) else { return };
+        let Some(leader) = &service.leader else { return };
+        let command = Stat::read(leader.who.pid).map_or(String::new(), |stat| stat.command);
+        let pid = leader.who.pid;
+        if IMPATIENT.contains(&command.as_str()) {
+            let children: Vec<Stat> = sys::process::all().into_iter().filter(|s| s.parent == pid).collect();
+            let told = children.iter().filter(|child| {
+                Pidfd::of(child.identity())
+                    .and_then(|fd| fd.signal(signal).and(fd.signal(Signal::SIGCONT)))
+                    .is_ok()
+            });
+            if told.count() > 0 {
+                return;
+            }
+        }
+        // ESRCH: it has ended, and its end is on its way to us
+        let _ = leader.pidfd.signal(signal);
+        let _ = leader.pidfd.signal(Signal::SIGCONT);
+    }
+
+    /// TERM, then CONT, to everybody in the fold.
+    fn ask_all(&mut self, index: u32) {
+        let signal = self.service(index).map_or(Signal::SIGTERM, |service| service.settings.down_signal);
+        for stat in self.meet_all(index, false) {
+            if let Ok(pidfd) = Pidfd::of(stat.identity()) {
+                let _ = pidfd.signal(signal);
+                let _ = pidfd.signal(Signal::SIGCONT);
+            }
+        }
+        self.look_soon(index);
+    }
+
+    /// Takes note of everybody in the fold, for the receipt and to know whose end matters.
+    fn meet_all(&mut self, index: u32, killed: bool) -> Vec<Stat> {
+        let now = monotonic_ms();
+        self.fence.forget_walk();
+        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else {
+            return Vec::new();
+        };
+        let members = service.fold.members(&mut self.fence);
+        let leader = service.leader.as_ref().map(|leader| leader.who);
+        let stop = service.stop.get_or_insert_with(|| Box::new(Stop::new(now)));
+        for stat in &members {
+            stop.meet(stat.identity(), &stat.command, leader == Some(stat.identity()), false, killed);
+            self.pids.entry(stat.pid).or_insert((index, super::Role::Met));
+        }
+        service.shown = members.first().map_or(service.shown, |stat| stat.pid);
+        self.touch(index);
+        members
+    }
+
+    fn kill(&mut self, index: u32) {
+        let Some(service) = self.service(index) else { return };
+        let alone = service.settings.config.leader_only && !service.state.everybody;
+        let one = service.leader.as_ref().or(service.finish.as_ref());
+        if alone && let Some(process) = one {
+            let _ = process.pidfd.signal(Signal::SIGKILL);
+            if let Some(stop) = &mut service.stop {
+                stop.kill();
+            }
+            return;
+        }
+        self.meet_all(index, true);
+        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let killed = service.fold.kill(&mut self.fence);
+        if let Some(leader) = &service.leader {
+            // it may be outside its group
+            let _ = leader.pidfd.signal(Signal::SIGKILL);
+        }
+        if let Err(fail) = killed {
+            self.complain(index, &fail.to_string());
+        }
+        self.look_soon(index);
+    }
+
+    fn pause(&mut self, index: u32, on: bool) {
+        let Some(service) = self.services.get(index as usize).and_then(Option::as_ref) else { return };
+        let signal = |signal| {
+            if let Some(leader) = &service.leader {
+                let _ = leader.pidfd.signal(signal);
+            }
+        };
+        if on {
+            signal(Signal::SIGSTOP);
+            service.fold.freeze(&self.fence, true);
+        } else {
+            service.fold.freeze(&self.fence, false);
+            signal(Signal::SIGCONT);
+        }
+        self.touch(index);
+    }
+
+    /// The signal of the command in hand, to the leader, or to everybody where the fold is the service.
+    fn pass_on(&mut self, index: u32) {
+        let Some(signal) = self.passing else { return };
+        if self.start_control_script(index, signal, false) {
+            return;
+        }
+        self.signal_service(index, signal);
+    }
+
+    pub(super) fn signal_service(&mut self, index: u32, signal: Signal) {
+        let Some(service) = self.service(index) else { return };
+        if let Some(leader) = &service.leader {
+            let _ = leader.pidfd.signal(signal);
+            if signal == Signal::SIGTERM && service.state.want == crate::machine::Want::Down {
+                // runit's t on a service that is to go: a stopped one must get the chance
+                let _ = leader.pidfd.signal(Signal::SIGCONT);
+            }
+            return;
+        }
+        if !matches!(service.state.phase, Phase::Ready { leader: Leader::Nobody, .. }) {
+            return;
+        }
+        self.fence.forget_walk();
+        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        for stat in service.fold.members(&mut self.fence) {
+            if let Ok(pidfd) = Pidfd::of(stat.identity()) {
+                let _ = pidfd.signal(signal);
+            }
+        }
+    }
+
+    /// Who of those that `run` left behind is the daemon: the one its pidfile names, or the only process in
+    /// another session than `run`'s; nobody if there are several; `None` if there is none, since daemons
+    /// call setsid and helpers do not.
+    fn look_for_daemon(&mut self, index: u32) -> Option<Leader> {
+        self.fence.forget_walk();
+        let service = self.services.get_mut(index as usize).and_then(Option::as_mut)?;
+        let members = service.fold.members(&mut self.fence);
+        let ours = service.session;
+        let named = pidfile(&service.directory, service.settings.pidfile.as_deref());
+        let daemons: Vec<&Stat> = members.iter().filter(|stat| stat.session != ours).collect();
+        if daemons.is_empty() {
+            return None;
+        }
+        service.shown = daemons[0].pid;
+        let by_file = named.and_then(|pid| members.iter().find(|stat| stat.pid == pid));
+        let only = if let [only] = daemons[..] { Some(only) } else { None };
+        if let Some(stat) = by_file.or(only)
+            && let Ok(pidfd) = Pidfd::of(stat.identity())
+        {
+            let words = format!(
+                "run exited and left a daemon: {} (pid {}) is the service now (a file `daemonised` with `no` \
+                 would end such leftovers)",
+                stat.command.escape_debug(),
+                stat.pid
+            );
+            self.take_as_leader(index, stat.identity(), pidfd);
+            self.inform(index, &words);
+            return Some(Leader::Daemon);
+        }
+        let words = format!(
+            "run exited and left {} processes: the service is up while any is alive (a file `pidfile` would \
+             name the one that matters, `daemonised` with `no` would end them)",
+            members.len()
+        );
+        self.inform(index, &words);
+        Some(Leader::Nobody)
+    }
+}
+
+/// The pid in a daemon's pidfile, if it has one with a pid in it.
+fn pidfile(directory: &std::path::Path, path: Option<&str>) -> Option<i32> {
+    let data = sys::files::read(&directory.join(path?), 64).ok()??;
+    std::str::from_utf8(&data).ok()?.trim().parse().ok().filter(|&pid| pid > 1)
+}

@@ -1,0 +1,101 @@
+//! What others see: the table for pinfold's own readers, `supervise/` for the rest of the family.
+
+use super::Supervisor;
+use super::timers::Kind;
+use crate::machine::{Cause, Ms, Phase, State};
+use crate::say;
+use sys::clock::wall;
+use sys::{Errno, Fail};
+
+impl Supervisor {
+    /// The state of a service has changed from `before`: deadlines, stamps, what is waited for.
+    pub(super) fn entered(&mut self, index: u32, before: State, now: Ms) {
+        self.arm(index);
+        let Some(service) = self.service(index) else { return };
+        let state = service.state;
+        if state.phase == before.phase {
+            return;
+        }
+        if before.phase.is_still() != state.phase.is_still() || before.started != state.started {
+            service.shown_as.changed = wall();
+        }
+        if state.phase.is_still() {
+            service.shown = 0;
+            if let Some(stop) = service.stop.take() {
+                service.shown_as.receipt = stop.receipt(now);
+            }
+        }
+        if let Phase::Failed { cause } = state.phase {
+            self.complain(index, failed(cause));
+        }
+    }
+
+    /// What the state asks for: a deadline, and to be looked at until its fold is empty.
+    pub(super) fn arm(&mut self, index: u32) {
+        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let deadline = service.state.deadline;
+        self.timers.set(index, Kind::Deadline, service.deadline, deadline);
+        service.deadline = deadline;
+        if service.waits() && !self.waiting.contains(&index) {
+            self.waiting.push(index);
+        }
+    }
+
+    /// Writes a service's record into the table.
+    pub(super) fn save(&mut self, index: u32) {
+        let Some(service) = self.services.get(index as usize).and_then(Option::as_ref) else { return };
+        if let Err(errno) = self.table.put(service.slot, &service.record()) {
+            self.complain_of(index, "write the table", errno);
+        }
+    }
+
+    /// Publishes what has changed in this turn: each service once.
+    pub(super) fn publish_dirty(&mut self) {
+        for index in std::mem::take(&mut self.dirty) {
+            let Some(service) = self.service(index) else { continue };
+            service.dirty = false;
+            let status = service.status().encode();
+            let (pid, stat) = (service.pid_text(), service.stat_text());
+            let published = service.desk.publish(status, &pid, &stat);
+            self.save(index);
+            if let Err(errno) = published {
+                self.complain_of(index, "write supervise/status", errno);
+                // tried again until it can be done; nobody else will tell us when
+                let again = sys::clock::monotonic_ms() + 1000;
+                self.recheck_at(index, Some(again));
+            }
+        }
+    }
+
+    fn complain_of(&mut self, index: u32, doing: &'static str, errno: Errno) {
+        self.complain(index, &Fail::of(doing, errno).to_string());
+    }
+
+    /// Says something about a service on standard error and in the table; the same thing once only.
+    pub(super) fn complain(&mut self, index: u32, text: &str) {
+        let Some(service) = self.service(index) else { return };
+        text.clone_into(&mut service.shown_as.message);
+        let sum = crate::place::hash(text.as_bytes());
+        if std::mem::replace(&mut service.said, sum) != sum {
+            let name = service.shown_name();
+            say::warning(&format!("{name}: {text}"));
+        }
+        self.touch(index);
+    }
+
+    /// What was said is over; the next time it is said again.
+    pub(super) fn content(&mut self, index: u32) {
+        if let Some(service) = self.service(index) {
+            service.said = 0;
+            service.shown_as.message.clear();
+            service.shown_as.not_started = None;
+        }
+    }
+}
+
+fn failed(cause: Cause) -> &'static str {
+    match cause {
+        Cause::GaveUp => "failed: finish exited 125, which means not to start it again; svc -u does",
+        _ => "failed: too many quick deaths in a row (max-death-tally); svc -u starts it again",
+    }
+}

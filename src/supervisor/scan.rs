@@ -1,0 +1,460 @@
+//! The scan directory: every directory in it a service, its `log/` another.
+
+use super::desk::{self, Desk};
+use super::service::{Kin, Pipe, Service};
+use super::timers::Kind as Timer;
+use super::{Source, Supervisor, Task};
+use crate::fold::Fold;
+use crate::guardian_line::{Key, Kind};
+use crate::machine::{Command, Event, Ms, Want};
+use crate::service::Settings;
+use crate::{place, say};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use sys::clock::monotonic_ms;
+use sys::spawn::above_tray;
+use sys::{Errno, Fail};
+
+/// How often names that could not be taken up are tried again, and, without inotify, the directory is read.
+const RESCAN_MS: Ms = 5000;
+/// How often a directory in which there is no `run` yet is looked at, for as long as it is waited for.
+const UNPACKING_MS: Ms = 100;
+
+/// What is known of the scan directory beside the services themselves.
+#[derive(Default)]
+pub(super) struct Scan {
+    inotify: Option<Inotify>,
+    /// Names not taken up yet: since when, and what was said of them.
+    pending: HashMap<OsString, Pending>,
+    /// The time in the queue.
+    next: Option<Ms>,
+}
+
+#[derive(Clone, Debug)]
+struct Pending {
+    since: Ms,
+    said: String,
+}
+
+impl Supervisor {
+    /// Watches the scan directory and takes up everything in it.
+    pub(super) fn open_scan(&mut self) {
+        let Task::Directory(directory) = &self.task else { return };
+        match watch(directory) {
+            Ok(inotify) => {
+                self.watch(inotify.as_fd(), Source::Directory);
+                self.scan.inotify = Some(inotify);
+            }
+            Err(errno) => {
+                let fail = Fail::at("watch", directory, errno);
+                say::warning(&format!(
+                    "{fail}; looking every {} s (fs.inotify.max_user_instances?)",
+                    RESCAN_MS / 1000
+                ));
+            }
+        }
+        self.rescan();
+    }
+
+    /// Reads the whole directory: what is new is taken up, what is gone is marked.
+    pub(super) fn rescan(&mut self) {
+        let Task::Directory(directory) = self.task.clone() else { return };
+        let listing = match std::fs::read_dir(&directory) {
+            Ok(listing) => listing,
+            Err(e) => {
+                say::warning(&Fail::io("read directory", &directory, &e).to_string());
+                return self.schedule_rescan();
+            }
+        };
+        let mut names: Vec<OsString> = listing.flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        for name in &names {
+            self.appeared(name);
+        }
+        for index in self.indices() {
+            let Some(service) = self.service(index) else { continue };
+            if !service.is_log() && names.binary_search(&OsString::from_vec(service.name.clone())).is_err() {
+                let name = OsString::from_vec(service.name.clone());
+                self.vanished(&name);
+            }
+        }
+        self.scan.pending.retain(|name, _| names.binary_search(name).is_ok());
+        self.schedule_rescan();
+    }
+
+    /// Names came or went.
+    pub(super) fn directory_changed(&mut self) {
+        let Some(inotify) = &self.scan.inotify else { return };
+        let Ok(events) = inotify.read_events() else { return };
+        for event in events {
+            if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+                self.rescan();
+            }
+            let Some(name) = event.name else { continue };
+            if event.mask.intersects(AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO) {
+                self.appeared(&name);
+            } else {
+                self.scan.pending.remove(&name);
+                self.vanished(&name);
+            }
+        }
+        self.schedule_rescan();
+    }
+
+    /// A name is there. Safe to call for one that was there before.
+    fn appeared(&mut self, name: &OsStr) {
+        if name.as_bytes().starts_with(b".") || self.shutdown.is_some() {
+            return;
+        }
+        let Task::Directory(directory) = &self.task else { return };
+        let path = directory.join(name);
+        if let Some(&index) = self.by_name.get(name.as_bytes()) {
+            if let Some(service) = self.service(index) {
+                service.unlisted = false;
+            }
+            return;
+        }
+        let meta = match std::fs::metadata(&path) {
+            Ok(meta) if meta.is_dir() => meta,
+            Ok(_) => return,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && path.symlink_metadata().is_err() => return,
+            Err(e) => return self.put_off(name, &Fail::io("stat", &path, &e).to_string()),
+        };
+        if self.is_known((meta.dev(), meta.ino()), name) {
+            return;
+        }
+        if !path.join("run").exists() && self.is_unpacking(name) {
+            return;
+        }
+        let real = std::fs::canonicalize(&path).unwrap_or(path);
+        match self.take_up(name.as_bytes(), real, (meta.dev(), meta.ino())) {
+            Ok(()) => {
+                self.scan.pending.remove(name);
+            }
+            Err(words) => self.put_off(name, &words),
+        }
+    }
+
+    /// The same directory under another name: renamed if the old name is gone, else one service with two
+    /// names (daemontools: identity is the directory, not the name).
+    fn is_known(&mut self, inode: (u64, u64), name: &OsStr) -> bool {
+        let known = self.services.iter_mut().flatten().find(|service| service.inode == inode);
+        let Some(known) = known else { return false };
+        if known.unlisted {
+            known.unlisted = false;
+            say::info(&format!(
+                "{} is now called {}; it goes on under its first name until it is taken up anew",
+                known.shown_name(),
+                name.to_string_lossy().escape_debug()
+            ));
+        }
+        true
+    }
+
+    /// A directory without `run` may be one that is just being filled.
+    fn is_unpacking(&mut self, name: &OsStr) -> bool {
+        let now = monotonic_ms();
+        let pending = Pending { since: now, said: String::new() };
+        let since = self.scan.pending.entry(name.to_owned()).or_insert(pending).since;
+        now.saturating_sub(since) < super::start::SILENT_MS
+    }
+
+    fn put_off(&mut self, name: &OsStr, words: &str) {
+        let now = monotonic_ms();
+        let pending =
+            self.scan.pending.entry(name.to_owned()).or_insert(Pending { since: now, said: String::new() });
+        if pending.said != words {
+            words.clone_into(&mut pending.said);
+            say::warning(&format!("{}: {words}", name.to_string_lossy().escape_debug()));
+        }
+    }
+
+    /// A name is gone. What runs goes on; only a service that is down is forgotten.
+    fn vanished(&mut self, name: &OsStr) {
+        let Some(&index) = self.by_name.get(name.as_bytes()) else { return };
+        let Some(service) = self.service(index) else { return };
+        if std::mem::replace(&mut service.unlisted, true) {
+            return;
+        }
+        if service.state.phase.is_still() && service.state.want == Want::Down {
+            return self.turn(index, Event::Command(Command::Leave));
+        }
+        say::info(&format!(
+            "{}: its name is gone from the scan directory; it goes on until it is stopped (svc -dx {})",
+            service.shown_name(),
+            service.directory.display().to_string().escape_debug()
+        ));
+    }
+
+    pub(super) fn unpacking_due(&mut self, _now: Ms) {
+        self.scan.next = None;
+        if self.scan.inotify.is_none() {
+            return self.rescan();
+        }
+        for name in self.scan.pending.keys().cloned().collect::<Vec<_>>() {
+            self.appeared(&name);
+        }
+        self.schedule_rescan();
+    }
+
+    fn schedule_rescan(&mut self) {
+        let now = monotonic_ms();
+        let silent = self.scan.pending.values().any(|pending| pending.said.is_empty());
+        let wait = match (silent, self.scan.inotify.is_none() || !self.scan.pending.is_empty()) {
+            (true, _) => Some(UNPACKING_MS),
+            (false, true) => Some(RESCAN_MS),
+            (false, false) => None,
+        };
+        let next = if self.shutdown.is_some() { None } else { wait.map(|ms| now + ms) };
+        self.timers.set(u32::MAX, Timer::Unpacking, self.scan.next, next);
+        self.scan.next = next;
+    }
+
+    /// Makes a directory a service, and its `log/` another, and starts what is not to stay down.
+    fn take_up(&mut self, name: &[u8], directory: PathBuf, inode: (u64, u64)) -> Result<(), String> {
+        let index = self.new_service(name, directory, inode, Kin::Alone)?;
+        if self.service(index).is_some_and(|service| service.settings.log) {
+            self.take_up_log(index);
+        }
+        self.begin(index);
+        Ok(())
+    }
+
+    /// `u`, unless there is a file `down`.
+    pub(super) fn begin(&mut self, index: u32) {
+        self.save(index);
+        self.touch(index);
+        if self.service(index).is_some_and(|service| !service.settings.down) {
+            self.turn(index, Event::Command(Command::Up));
+        }
+    }
+
+    /// Takes up the log service of `main`, if it has one that is not there yet.
+    pub(super) fn take_up_log(&mut self, main: u32) {
+        if !matches!(self.task, Task::Directory(_)) {
+            return;
+        }
+        let Some(service) = self.service(main) else { return };
+        if !service.settings.log || service.kin != Kin::Alone {
+            return;
+        }
+        let directory = service.directory.join("log");
+        let name = [&service.name[..], b"/log"].concat();
+        let Ok(meta) = std::fs::metadata(&directory) else { return };
+        if !meta.is_dir() {
+            return self.complain(main, "log is not a directory: its output goes to the catcher");
+        }
+        let main_name = service.name.clone();
+        let taken = self.make_log_pipe(&main_name).and_then(|()| match self.by_name.get(&name) {
+            // it outlived the service it belonged to, which is back now
+            Some(&log) => Ok((log, false)),
+            None => {
+                let inode = (meta.dev(), meta.ino());
+                self.new_service(&name, directory, inode, Kin::LogOf(Some(main))).map(|log| (log, true))
+            }
+        });
+        match taken {
+            Ok((log, new)) => {
+                self.join(main, log);
+                if new {
+                    self.begin(log);
+                }
+            }
+            Err(words) => self.complain(main, &format!("its log service: {words}")),
+        }
+    }
+
+    /// Service and logger know of each other.
+    pub(super) fn join(&mut self, main: u32, log: u32) {
+        if let Some(service) = self.service(main) {
+            service.kin = Kin::LoggedBy(log);
+        }
+        if let Some(service) = self.service(log) {
+            service.kin = Kin::LogOf(Some(main));
+        }
+    }
+
+    /// The pipe between a service and its logger, if it is not there yet.
+    fn make_log_pipe(&mut self, main: &[u8]) -> Result<(), String> {
+        if !self.pipes.contains_key(main) {
+            self.pipes.insert(main.to_vec(), make_pipe()?);
+            self.note(super::keeping::Note::Keep(Kind::Log, main.to_vec()));
+        }
+        Ok(())
+    }
+
+    /// A service with its files open; nothing is started yet.
+    pub(super) fn new_service(
+        &mut self,
+        name: &[u8],
+        directory: PathBuf,
+        inode: (u64, u64),
+        kin: Kin,
+    ) -> Result<u32, String> {
+        let house = self.house_of(name);
+        let settings = Settings::read(&directory);
+        let path = desk::place(&directory, house.as_deref()).map_err(|fail| fail.to_string())?;
+        let desk = Desk::open(path).map_err(|fail| taken(&fail))?;
+        let slot = self.table.take_slot();
+        let fold = Fold::find(&self.fence, name).unwrap_or_else(|| Fold::new(name));
+        let mut service = Service::new(name, directory, fold, desk, slot);
+        service.inode = inode;
+        service.kin = kin;
+        service.settings = settings.clone().unwrap_or_default();
+        let index = self.insert(service);
+        self.keep(index, Kind::Desk);
+        if let Err(unusable) = settings {
+            self.complain(index, &unusable.to_string());
+        }
+        Ok(index)
+    }
+
+    /// Where a service's files are made, if it brings no place of its own.
+    fn house_of(&self, name: &[u8]) -> Option<PathBuf> {
+        match self.task {
+            Task::Directory(_) => {
+                Some(self.run.join("supervise").join(place::escape(OsStr::from_bytes(name))))
+            }
+            Task::One(_) => None,
+        }
+    }
+
+    pub(super) fn insert(&mut self, service: Service) -> u32 {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.services.push(None);
+            self.services.len() as u32 - 1
+        });
+        self.by_name.insert(service.name.clone(), index);
+        self.watch(service.desk.control(), Source::Control(index));
+        self.services[index as usize] = Some(service);
+        index
+    }
+
+    /// The pipe to the catcher, made when something is first started.
+    pub(super) fn make_output(&mut self, index: u32) {
+        let Some(service) = self.services[index as usize].as_ref() else { return };
+        if service.output.is_some() || self.keeping.is_none() {
+            return;
+        }
+        match make_pipe() {
+            Ok(Pipe { read, write }) => {
+                let key = Key { kind: Kind::Output, name: service.name.clone() };
+                let copy = write.try_clone();
+                self.note(super::keeping::Note::Hand(
+                    key,
+                    [Some(read), copy.ok()].into_iter().flatten().collect(),
+                ));
+                if let Some(service) = self.service(index) {
+                    service.output = Some(write);
+                }
+            }
+            Err(words) => self.complain(index, &words),
+        }
+    }
+
+    /// Closes a service's files and forgets it. Its name may still stand in the scan directory: the next
+    /// rescan takes it up anew, as daemontools' svscan starts supervise again.
+    pub(super) fn forget(&mut self, index: u32) {
+        let Some(mut service) = self.services[index as usize].take() else { return };
+        let stopped = service.status().encode();
+        let _ = service.desk.publish(stopped, &service.pid_text(), &service.stat_text());
+        let _ = service.fold.is_cleared(&mut self.fence);
+        self.unwatch(service.desk.control());
+        for fd in service.ready.iter() {
+            self.unwatch(fd.as_fd());
+        }
+        for kind in [Timer::Deadline, Timer::Recheck] {
+            let at = if kind == Timer::Deadline { service.deadline } else { service.recheck };
+            self.timers.set(index, kind, at, None);
+        }
+        self.pids.retain(|_, (whose, _)| *whose != index);
+        self.by_name.remove(&service.name);
+        let _ = self.table.give_back(service.slot);
+        for kind in [Kind::Desk, Kind::Output] {
+            self.unkeep(kind, &service.name);
+        }
+        self.part(index, &service);
+        if self.shutdown.is_some() {
+            self.remove_desk(&service);
+        }
+        self.freed.push(index);
+        if let Task::Directory(directory) = &self.task
+            && self.shutdown.is_none()
+            && !service.is_log()
+            && directory.join(OsStr::from_bytes(&service.name)).exists()
+        {
+            // not at once: who said `svc -dx` may be about to remove the name
+            let name = OsString::from_vec(service.name.clone());
+            let said = "given up by svc -x; its name is still there, so it is taken up again".to_owned();
+            self.scan.pending.insert(name, Pending { since: monotonic_ms(), said });
+            self.schedule_rescan();
+        }
+    }
+
+    /// Service and logger know of each other no more. Their pipe goes with the last of them, or, when all is
+    /// being stopped, with the service: that is the end of the logger's input.
+    fn part(&mut self, index: u32, service: &Service) {
+        let (other, becomes) = match service.kin {
+            Kin::LoggedBy(log) => (Some(log), Kin::LogOf(None)),
+            Kin::LogOf(main) => (main, Kin::Alone),
+            Kin::Alone => return,
+        };
+        let other = other.and_then(|other| self.service(other));
+        let left =
+            other.filter(|other| matches!(other.kin, Kin::LoggedBy(n) | Kin::LogOf(Some(n)) if n == index));
+        let alone = left.is_none();
+        if let Some(other) = left {
+            other.kin = becomes;
+        }
+        if alone || self.shutdown.is_some() {
+            let main =
+                service.name.strip_suffix(b"/log").filter(|_| service.is_log()).unwrap_or(&service.name);
+            self.pipes.remove(main);
+            self.unkeep(Kind::Log, main);
+        }
+    }
+
+    /// At the end, a service directory is left as it was found.
+    fn remove_desk(&self, service: &Service) {
+        if !service.desk.path.starts_with(&self.run) {
+            return;
+        }
+        let link = service.directory.join("supervise");
+        if std::fs::read_link(&link).is_ok_and(|target| target.starts_with(&self.run)) {
+            let _ = std::fs::remove_file(link);
+        }
+        let _ = std::fs::remove_dir_all(&service.desk.path);
+    }
+}
+
+/// "temporary failure" is not what an administrator needs to hear when a lock is held.
+fn taken(fail: &Fail) -> String {
+    if fail.errno == Errno::EAGAIN {
+        return format!("it is supervised by somebody else already ({} is locked)", fail.what.escape_debug());
+    }
+    fail.to_string()
+}
+
+fn watch(directory: &Path) -> Result<Inotify, Errno> {
+    let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+    let mask = AddWatchFlags::IN_CREATE
+        | AddWatchFlags::IN_MOVED_TO
+        | AddWatchFlags::IN_MOVED_FROM
+        | AddWatchFlags::IN_DELETE
+        | AddWatchFlags::IN_ONLYDIR;
+    inotify.add_watch(directory, mask)?;
+    Ok(inotify)
+}
+
+/// A pipe above the tray, close-on-exec.
+fn make_pipe() -> Result<Pipe, String> {
+    let fail = |errno| Fail::of("make a pipe", errno).to_string();
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(fail)?;
+    let high = |fd: &std::os::fd::OwnedFd| above_tray(fd.as_fd()).map_err(|fail| fail.to_string());
+    Ok(Pipe { read: high(&read)?, write: high(&write)? })
+}

@@ -1,0 +1,289 @@
+//! One service as the supervisor has it: the machine's state, and the handles that the machine never sees.
+
+use super::desk::Desk;
+use super::ends::Held;
+use super::receipt::Stop;
+use crate::fold::Fold;
+use crate::machine::{Leader, Ms, Phase, State, Want};
+use crate::record::{Receipt, Record};
+use crate::service::Settings;
+use compat::status::{RunState, Status};
+use compat::tai::Tai64n;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use sys::process::{Identity, Pidfd};
+use sys::reap::Ending;
+use sys::spawn::Stage;
+
+/// A process of a service that we know by name.
+pub(super) struct Process {
+    /// Who it is.
+    pub(super) who: Identity,
+    /// The handle every signal to it goes through.
+    pub(super) pidfd: Pidfd,
+}
+
+/// Why a script runs beside the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// `control/LETTER`; unless it exits 0, the signal is sent after it, then CONT if `then_continue`.
+    Control {
+        /// The signal it stands before.
+        signal: nix::sys::signal::Signal,
+        /// It is part of a stop.
+        stopping: bool,
+    },
+    /// `start`, as the check after an automatic restart.
+    Check,
+}
+
+/// A script that runs beside the service.
+pub(super) struct Script {
+    /// What for.
+    pub(super) purpose: Purpose,
+    /// It.
+    pub(super) process: Process,
+    /// When it has had its time.
+    pub(super) until: Option<Ms>,
+}
+
+/// The pipe from a service to its logger: both ends, so that neither sees the other's restarts.
+pub(super) struct Pipe {
+    /// The logger's end.
+    pub(super) read: OwnedFd,
+    /// The service's end.
+    pub(super) write: OwnedFd,
+}
+
+/// How a service stands to a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kin {
+    /// It has no logger: its output goes to the catcher.
+    Alone,
+    /// It writes to this log service.
+    LoggedBy(u32),
+    /// It is the log service of this one; `None` when that one has been forgotten.
+    LogOf(Option<u32>),
+}
+
+/// A service.
+pub(super) struct Service {
+    /// Below the scan directory: `squid`, `squid/log`. Bytes, since file names are.
+    pub(super) name: Vec<u8>,
+    /// Its real directory, links resolved.
+    pub(super) directory: PathBuf,
+    /// That directory's device and inode: the same service under another name is the same.
+    pub(super) inode: (u64, u64),
+    /// Its place in the table.
+    pub(super) slot: u32,
+    /// What its directory says.
+    pub(super) settings: Settings,
+    /// What the machine knows.
+    pub(super) state: State,
+    /// What it is kept together by.
+    pub(super) fold: Fold,
+    /// Its open files.
+    pub(super) desk: Desk,
+    /// The process that stands for it: `run`'s, or a daemon's.
+    pub(super) leader: Option<Process>,
+    /// Its `finish`.
+    pub(super) finish: Option<Process>,
+    /// Scripts beside it.
+    pub(super) scripts: Vec<Script>,
+    /// Its logger, or whose logger it is.
+    pub(super) kin: Kin,
+    /// Its end of the pipe to the catcher.
+    pub(super) output: Option<OwnedFd>,
+    /// Where it says that it is ready.
+    pub(super) ready: Option<OwnedFd>,
+    /// Its name is no longer in the scan directory.
+    pub(super) unlisted: bool,
+    /// Times in the queue: deadline, recheck.
+    pub(super) deadline: Option<Ms>,
+    /// See [`Service::deadline`].
+    pub(super) recheck: Option<Ms>,
+    /// Re-reads of an emptiness that is not there yet.
+    pub(super) rereads: u32,
+    /// An end that is held back until the fold has been read often enough.
+    pub(super) held: Option<Held>,
+    /// `run`'s session: helpers stay in it, daemons do not.
+    pub(super) session: i32,
+    /// A process that is alive in the fold, to be shown where there is no leader.
+    pub(super) shown: i32,
+    /// The child was killed at birth once: it enters its cgroup the slow way from now on.
+    pub(super) slow_birth: bool,
+    /// The stop in progress.
+    pub(super) stop: Option<Box<Stop>>,
+    /// When it first could not be started for want of `run`; said only after a while.
+    pub(super) missing_since: Option<Ms>,
+    /// The last thing said about it, so that it is said once.
+    pub(super) said: u64,
+    /// What the table shows beside the state.
+    pub(super) shown_as: Shown,
+    /// It has changed in this turn of the loop.
+    pub(super) dirty: bool,
+}
+
+/// What readers see of a service beside its state.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shown {
+    /// When it went up or down: wall clock.
+    pub(super) changed: (i64, u32),
+    /// Starts after the first.
+    pub(super) restarts: u32,
+    /// It has been started at all.
+    pub(super) was_started: bool,
+    /// How the leader last ended.
+    pub(super) last_exit: Option<Ending>,
+    /// Why it could not be started.
+    pub(super) not_started: Option<(Stage, i32)>,
+    /// Words for the administrator.
+    pub(super) message: String,
+    /// The last stop.
+    pub(super) receipt: Receipt,
+}
+
+impl Service {
+    /// One with its fresh files and nothing else yet.
+    pub(super) fn new(name: &[u8], directory: PathBuf, fold: Fold, desk: Desk, slot: u32) -> Service {
+        Service {
+            name: name.to_vec(),
+            directory,
+            inode: (0, 0),
+            slot,
+            settings: Settings::default(),
+            state: State::new(Want::Down),
+            fold,
+            desk,
+            leader: None,
+            finish: None,
+            scripts: Vec::new(),
+            kin: Kin::Alone,
+            output: None,
+            ready: None,
+            unlisted: false,
+            deadline: None,
+            recheck: None,
+            rereads: 0,
+            held: None,
+            session: 0,
+            shown: 0,
+            slow_birth: false,
+            stop: None,
+            missing_since: None,
+            said: 0,
+            shown_as: Shown { changed: sys::clock::wall(), ..Shown::default() },
+            dirty: false,
+        }
+    }
+
+    /// A log service.
+    pub(super) fn is_log(&self) -> bool {
+        matches!(self.kin, Kin::LogOf(_))
+    }
+
+    /// The name for people: control characters escaped.
+    pub(super) fn shown_name(&self) -> String {
+        String::from_utf8_lossy(&self.name).escape_debug().to_string()
+    }
+
+    /// What happens next to it is its fold being empty.
+    pub(super) fn waits(&self) -> bool {
+        match self.state.phase {
+            Phase::Sweeping { .. } | Phase::Daemonising { .. } => true,
+            Phase::Ready { leader, .. } => leader == Leader::Nobody,
+            _ => false,
+        }
+    }
+
+    /// The pid that the status record shows: the leader's, `finish`'s, or of somebody who is left. Zero
+    /// means down, and down means empty.
+    pub(super) fn status_pid(&self) -> i32 {
+        let leader = || self.leader.as_ref().map(|process| process.who.pid);
+        let finish = || self.finish.as_ref().map(|process| process.who.pid);
+        match self.state.phase {
+            Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } => 0,
+            Phase::Ready { leader: Leader::Nobody, .. }
+            | Phase::Daemonising { .. }
+            | Phase::Sweeping { .. } => self.shown,
+            Phase::Finishing { .. } => finish().unwrap_or(self.shown),
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Stopping { .. } => {
+                leader().unwrap_or(self.shown)
+            }
+        }
+    }
+
+    /// The 20 bytes for daemontools' and runit's clients.
+    pub(super) fn status(&self) -> Status {
+        let pid = self.status_pid();
+        Status {
+            stamp: Tai64n::from_unix(self.shown_as.changed.0, self.shown_as.changed.1),
+            pid: pid as u32,
+            paused: self.state.paused && pid != 0,
+            want: match self.state.want {
+                Want::Up if self.state.leaving => compat::status::Want::Down,
+                Want::Up => compat::status::Want::Up,
+                Want::Once => compat::status::Want::Once,
+                Want::Down => compat::status::Want::Down,
+            },
+            got_term: self.state.termed && pid != 0,
+            run: match self.state.phase {
+                Phase::Finishing { .. } => RunState::Finish,
+                _ if pid == 0 => RunState::Down,
+                _ => RunState::Run,
+            },
+        }
+    }
+
+    /// runit's `supervise/stat`.
+    pub(super) fn stat_text(&self) -> String {
+        let status = self.status();
+        let mut text = match status.run {
+            RunState::Down => "down",
+            RunState::Run => "run",
+            RunState::Finish => "finish",
+        }
+        .to_owned();
+        for (holds, words) in [
+            (status.paused, ", paused"),
+            (status.got_term, ", got TERM"),
+            (status.pid != 0 && self.state.leaving, ", want exit"),
+            (status.pid != 0 && !self.state.leaving && self.state.want == Want::Down, ", want down"),
+        ] {
+            if holds {
+                text.push_str(words);
+            }
+        }
+        text.push('\n');
+        text
+    }
+
+    /// runit's `supervise/pid`.
+    pub(super) fn pid_text(&self) -> String {
+        match self.status_pid() {
+            0 => String::new(),
+            pid => format!("{pid}\n"),
+        }
+    }
+
+    /// The table's record.
+    pub(super) fn record(&self) -> Record {
+        let standing = self.leader.as_ref().or(self.finish.as_ref());
+        Record {
+            name: self.name.clone(),
+            state: self.state,
+            leader: standing.map(|process| process.who),
+            root: self.fold.root(),
+            generation: self.fold.generation(),
+            notifies: self.settings.config.notifies,
+            strayed: self.fold.strayed,
+            changed: self.shown_as.changed,
+            restarts: self.shown_as.restarts,
+            last_exit: self.shown_as.last_exit,
+            not_started: self.shown_as.not_started,
+            timeout_kill: self.settings.config.timeout_kill,
+            message: self.shown_as.message.clone(),
+            receipt: self.shown_as.receipt.clone(),
+        }
+    }
+}

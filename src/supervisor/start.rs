@@ -1,0 +1,301 @@
+//! Starting a service's programs, and saying why one could not be started.
+
+use super::scripts::c_string;
+use super::service::{Kin, Process};
+use super::{Role, Source, Supervisor};
+use crate::machine::{Event, Ms};
+use crate::service::Settings;
+use cgroup::Rung;
+use nix::sys::signal::Signal;
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use sys::clock::monotonic_ms;
+use sys::process::Identity;
+use sys::reap::Ending;
+use sys::spawn::{Child, NotStarted, Place, Program, Stage, above_tray};
+use sys::{Errno, Fail};
+
+/// How long a service that has no `run` yet is waited for without a word: a package being unpacked.
+pub(super) const SILENT_MS: Ms = 5000;
+
+impl Supervisor {
+    /// Starts `run`. A failure that is known at once is the machine's next event.
+    pub(super) fn start_run(&mut self, index: u32) -> Option<Event> {
+        match self.try_run(index) {
+            Ok(()) => None,
+            Err(words) => {
+                self.complain(index, &words);
+                Some(Event::RunSpawnFailed)
+            }
+        }
+    }
+
+    fn try_run(&mut self, index: u32) -> Result<(), String> {
+        self.refresh(index)?;
+        self.enough_containment(index)?;
+        self.take_up_log(index);
+        self.make_output(index);
+        let service = self.service(index).ok_or("forgotten")?;
+        let directory = service.directory.clone();
+        let mut environment = self.environment.clone();
+        self.add_environment(index, &mut environment)?;
+        let notification = self.notification_pipe(index)?;
+        let program = Program {
+            file: c"./run".into(),
+            arguments: vec![c"./run".into()],
+            environment,
+            directory: c_string(directory.as_os_str().as_bytes())?,
+            session: matches!(self.task, super::Task::Directory(_)),
+        };
+        let child = self.spawn_in_fold(index, program, notification.as_ref().map(|(fd, n)| (fd.as_fd(), *n)));
+        drop(notification);
+        let child = child.map_err(|fail| fail.to_string())?;
+        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
+        self.pids.insert(child.pid, (index, Role::Leader));
+        let Some(service) = self.service(index) else { return Ok(()) };
+        service.session = child.pid;
+        service.shown = child.pid;
+        service.leader = Some(Process { who, pidfd: child.pidfd });
+        if std::mem::replace(&mut service.shown_as.was_started, true) {
+            service.shown_as.restarts = service.shown_as.restarts.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Reads the settings anew. What can't be used keeps a service from starting; a running one goes on
+    /// with what it has.
+    pub(super) fn refresh(&mut self, index: u32) -> Result<(), String> {
+        let service = self.service(index).ok_or("forgotten")?;
+        service.settings = Settings::read(&service.directory).map_err(|unusable| unusable.to_string())?;
+        Ok(())
+    }
+
+    fn enough_containment(&mut self, index: u32) -> Result<(), String> {
+        let there = self.fence.rung();
+        let service = self.services[index as usize].as_ref().ok_or("forgotten")?;
+        let Some(word) = &service.settings.containment else { return Ok(()) };
+        let least = if word == "cgroup" { Rung::V1 } else { Rung::parse(word).unwrap_or(Rung::Kill) };
+        if there.is_at_least(least) {
+            return Ok(());
+        }
+        let why = self.fence.containment.why_not_more.clone().unwrap_or_default();
+        Err(format!(
+            "not started: its file `containment` asks for {word}, this machine gives {there} ({why})"
+        ))
+    }
+
+    /// Starts a program as one of the fold, with the service's descriptors.
+    pub(super) fn spawn_in_fold(
+        &mut self,
+        index: u32,
+        program: Program,
+        extra: Option<(BorrowedFd<'_>, i32)>,
+    ) -> Result<Child, Fail> {
+        let entry = {
+            let service = self.services[index as usize].as_mut().ok_or(Fail::of("start", Errno::ENOENT))?;
+            service.fold.entry(&self.fence, service.slow_birth)?
+        };
+        let service = self.services[index as usize].as_ref().ok_or(Fail::of("start", Errno::ENOENT))?;
+        let mut fds: Vec<(BorrowedFd<'_>, i32)> = Vec::with_capacity(4);
+        match service.kin {
+            Kin::LogOf(_) => {
+                let main = service.name.strip_suffix(b"/log").unwrap_or(&service.name);
+                fds.extend(self.pipes.get(main).map(|pipe| (pipe.read.as_fd(), 0)));
+            }
+            Kin::LoggedBy(_) => fds.extend(self.pipes.get(&service.name).map(|pipe| (pipe.write.as_fd(), 1))),
+            Kin::Alone => {}
+        }
+        if let Some(output) = &service.output {
+            if !matches!(service.kin, Kin::LoggedBy(_)) {
+                fds.push((output.as_fd(), 1));
+            }
+            fds.push((output.as_fd(), 2));
+        }
+        fds.extend(extra);
+        let place = entry.as_ref().map_or(Place::Here, |entry| entry.place());
+        let path = service.directory.join(program.file.to_string_lossy().trim_start_matches("./"));
+        self.spawner.spawn(program, &place, &fds).map_err(|errno| Fail::at("start", &path, errno))
+    }
+
+    /// The service's own `env/`, over the environment svscan was started with.
+    pub(super) fn add_environment(
+        &mut self,
+        index: u32,
+        environment: &mut Vec<CString>,
+    ) -> Result<(), String> {
+        let service = self.service(index).ok_or("forgotten")?;
+        if service.settings.env {
+            crate::service::env::apply(&service.directory.join("env"), environment)?;
+        }
+        Ok(())
+    }
+
+    /// A pipe on which the service says that it is ready: the end it gets, and the number it wants it at.
+    fn notification_pipe(&mut self, index: u32) -> Result<Option<(OwnedFd, i32)>, String> {
+        let service = self.service(index).ok_or("forgotten")?;
+        let old = service.ready.take();
+        let wanted = service.settings.notification_fd;
+        if let Some(old) = old {
+            self.unwatch(old.as_fd());
+        }
+        let Some(number) = wanted else { return Ok(None) };
+        let flags = nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK;
+        let fail = |errno| Fail::of("make the readiness pipe", errno).to_string();
+        let (read, write) = nix::unistd::pipe2(flags).map_err(fail)?;
+        // the service's end must not surprise it by being non-blocking
+        let blocking = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty());
+        nix::fcntl::fcntl(&write, blocking).map_err(fail)?;
+        let read = above_tray(read.as_fd()).map_err(|fail| fail.to_string())?;
+        self.watch(read.as_fd(), Source::Ready(index));
+        if let Some(service) = self.service(index) {
+            service.ready = Some(read);
+        }
+        Ok(Some((write, number)))
+    }
+
+    /// A newline on the readiness pipe: ready.
+    pub(super) fn read_readiness(&mut self, index: u32) {
+        let Some(service) = self.service(index) else { return };
+        let Some(pipe) = &service.ready else { return };
+        let mut buffer = [0; 256];
+        let said = match nix::unistd::read(pipe, &mut buffer) {
+            Ok(0) => None,
+            Ok(n) if buffer[..n].contains(&b'\n') => Some(true),
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => return,
+            Err(_) => None,
+        };
+        let pipe = service.ready.take();
+        if let Some(pipe) = pipe {
+            self.unwatch(pipe.as_fd());
+        }
+        if said == Some(true) {
+            self.content(index);
+            self.turn(index, Event::SaidReady);
+        }
+    }
+
+    /// Starts `finish CODE STATUS`.
+    pub(super) fn start_finish(&mut self, index: u32) -> Option<Event> {
+        let failed = Event::FinishGone { exit: crate::machine::Exit::Dirty, emptied: true };
+        match self.try_finish(index) {
+            Ok(()) => None,
+            Err(words) => {
+                self.complain(index, &words);
+                Some(failed)
+            }
+        }
+    }
+
+    fn try_finish(&mut self, index: u32) -> Result<(), String> {
+        let service = self.service(index).ok_or("forgotten")?;
+        let (code, status) = match service.shown_as.last_exit {
+            Some(Ending::Code(code)) => (code.to_string(), "0".to_owned()),
+            Some(ending) => ("-1".to_owned(), ending.status_byte().to_string()),
+            // run could not be executed: runit's arguments for that
+            None => ("111".to_owned(), "0".to_owned()),
+        };
+        let directory = service.directory.clone();
+        let mut environment = self.environment.clone();
+        self.add_environment(index, &mut environment)?;
+        let program = Program {
+            file: c"./finish".into(),
+            arguments: vec![c"./finish".into(), c_string(code.as_bytes())?, c_string(status.as_bytes())?],
+            environment,
+            directory: c_string(directory.as_os_str().as_bytes())?,
+            session: true,
+        };
+        let child = self.spawn_in_fold(index, program, None).map_err(|fail| fail.to_string())?;
+        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
+        self.pids.insert(child.pid, (index, Role::Finish));
+        if let Some(service) = self.service(index) {
+            service.shown = child.pid;
+            service.finish = Some(Process { who, pidfd: child.pidfd });
+        }
+        Ok(())
+    }
+
+    /// A child that ended without ever becoming its program: says so, or starts it the slow way if it was
+    /// killed at birth (a kernel before the fix of CLONE_INTO_CGROUP into a group once killed). True if
+    /// it has been started again.
+    pub(super) fn never_started(&mut self, index: u32, why: NotStarted) -> bool {
+        if why.stage == Stage::Birth && self.service(index).is_some_and(|service| !service.slow_birth) {
+            if let Some(service) = self.service(index) {
+                service.slow_birth = true;
+            }
+            return self.try_run(index).is_ok();
+        }
+        let now = monotonic_ms();
+        let Some(service) = self.service(index) else { return false };
+        service.shown_as.not_started = Some((why.stage, why.errno as i32));
+        let missing =
+            why.stage == Stage::Exec && why.errno == Errno::ENOENT && !service.directory.join("run").exists();
+        let since = *service.missing_since.get_or_insert(now);
+        let words = explain(&service.directory, why);
+        if missing && now.saturating_sub(since) < SILENT_MS {
+            service.shown_as.message = words;
+        } else {
+            self.complain(index, &words);
+        }
+        false
+    }
+
+    /// Says something once that is no trouble.
+    pub(super) fn inform(&mut self, index: u32, words: &str) {
+        let Some(service) = self.service(index) else { return };
+        words.clone_into(&mut service.shown_as.message);
+        let sum = crate::place::hash(words.split_once(" (pid").map_or(words, |(head, _)| head).as_bytes());
+        if std::mem::replace(&mut service.said, sum) != sum {
+            let name = service.shown_name();
+            crate::say::info(&format!("{name}: {words}"));
+        }
+    }
+
+    /// A process that is not `run` stands for the service from now on.
+    pub(super) fn take_as_leader(&mut self, index: u32, who: Identity, pidfd: sys::process::Pidfd) {
+        self.pids.insert(who.pid, (index, Role::Leader));
+        // if it is (or becomes) our child, its end is told by SIGCHLD; else by its pidfd
+        self.watch(pidfd.as_fd(), Source::Leader(index));
+        if let Some(service) = self.service(index) {
+            service.leader = Some(Process { who, pidfd });
+        }
+    }
+
+    /// Sends a signal to a script or `finish` that has had its time.
+    pub(super) fn kill_process(process: &Process) {
+        let _ = process.pidfd.signal(Signal::SIGKILL);
+    }
+}
+
+/// Why `run` was not executed, in words that say what to do.
+fn explain(directory: &Path, why: NotStarted) -> String {
+    let run = directory.join("run");
+    let shown = |path: &Path| path.display().to_string().escape_debug().to_string();
+    let plain = |what: String| format!("{} {what}: {}", why.stage.doing(), sys::fail::words(why.errno));
+    match (why.stage, why.errno) {
+        (Stage::Exec, Errno::ENOENT) if run.symlink_metadata().is_err() => {
+            format!("exec {}: there is no such file", shown(&run))
+        }
+        (Stage::Exec, Errno::ENOENT) => match crate::service::script::interpreter(&run) {
+            Some(interpreter) => {
+                format!("exec {}: interpreter {} not found (line 1)", shown(&run), interpreter.escape_debug())
+            }
+            None => format!("exec {}: it is a dangling link, or its loader is not installed", shown(&run)),
+        },
+        (Stage::Exec, Errno::EACCES) if run.is_dir() => format!("exec {}: it is a directory", shown(&run)),
+        (Stage::Exec, Errno::EACCES) => {
+            format!("exec {}: permission denied (chmod +x, and see the mount's noexec)", shown(&run))
+        }
+        (Stage::Exec, Errno::ENOEXEC) => {
+            format!(
+                "exec {}: not a program: a script's first line names its interpreter, as #!/bin/sh",
+                shown(&run)
+            )
+        }
+        (Stage::Exec, _) => plain(shown(&run)),
+        (Stage::Birth, _) => "start a process: it was killed before its first instruction".to_owned(),
+        (Stage::Directory, Errno::ENOENT) => format!("change to directory {}: it is gone", shown(directory)),
+        (Stage::Directory | Stage::Cgroup | Stage::Descriptors, _) => plain(shown(directory)),
+    }
+}
