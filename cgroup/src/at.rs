@@ -13,15 +13,15 @@ fn gone(errno: Errno) -> Errno {
 }
 
 /// The directory `name`, for use as the base of other calls.
-pub(crate) fn directory(parent: &impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<OwnedFd, Errno> {
+pub(crate) fn directory<N: NixPath + ?Sized>(parent: &impl AsFd, name: &N) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     openat(parent, name, flags, Mode::empty()).map_err(gone)
 }
 
 /// Calls `take` with the pieces of a file.
-pub(crate) fn read(
+pub(crate) fn read<N: NixPath + ?Sized>(
     parent: &impl AsFd,
-    name: &(impl NixPath + ?Sized),
+    name: &N,
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), Errno> {
     let fd = openat(parent, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(gone)?;
@@ -37,7 +37,7 @@ pub(crate) fn read(
 }
 
 /// Writes a file in one call, as cgroupfs wants it.
-pub(crate) fn write(parent: &impl AsFd, name: &(impl NixPath + ?Sized), data: &[u8]) -> Result<(), Errno> {
+pub(crate) fn write<N: NixPath + ?Sized>(parent: &impl AsFd, name: &N, data: &[u8]) -> Result<(), Errno> {
     let fd = openat(parent, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(gone)?;
     loop {
         match nix::unistd::write(&fd, data) {
@@ -61,12 +61,12 @@ pub(crate) fn flag(parent: &impl AsFd, file: &str, key: &str) -> Result<bool, Er
 }
 
 /// Makes a group.
-pub(crate) fn make(parent: &impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<(), Errno> {
+pub(crate) fn make<N: NixPath + ?Sized>(parent: &impl AsFd, name: &N) -> Result<(), Errno> {
     mkdirat(parent, name, Mode::from_bits_truncate(0o755))
 }
 
 /// Removes a group that has neither members nor sub-groups; one that is not there counts as removed.
-pub(crate) fn remove(parent: &impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<(), Errno> {
+pub(crate) fn remove<N: NixPath + ?Sized>(parent: &impl AsFd, name: &N) -> Result<(), Errno> {
     match unlinkat(parent, name, UnlinkatFlags::RemoveDir).map_err(gone) {
         Err(Errno::ENOENT) => Ok(()),
         result => result,

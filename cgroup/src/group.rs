@@ -106,7 +106,8 @@ impl Group {
     /// removes it and makes it anew, under the next generation's name if it can't be removed.
     /// Nothing is done to a group that is in use and was never killed.
     pub fn make(&mut self, house: &House) -> Result<(), Fail> {
-        if self.made && !self.spent {
+        // somebody may have tidied up
+        if self.made && !self.spent && at::exists(house, &self.name) {
             return Ok(());
         }
         let stem = self.stem().to_owned();
@@ -137,17 +138,9 @@ impl Group {
     pub fn entry(&mut self, house: &House) -> Result<Entry, Fail> {
         self.make(house)?;
         if !house.born_inside() {
-            return Ok(Entry::Writes(c_path(&self.path(house).join("cgroup.procs"))));
+            return self.other_entry(house);
         }
-        let opened = match at::directory(house, &*self.name) {
-            // somebody has tidied up
-            Err(Errno::ENOENT) => {
-                self.made = false;
-                self.make(house)?;
-                at::directory(house, &*self.name)
-            }
-            result => result,
-        };
+        let opened = at::directory(house, &*self.name);
         opened.map(Entry::Into).map_err(|e| Fail::at("open cgroup", &self.path(house), e))
     }
 

@@ -222,7 +222,7 @@ fn base(mount: &Mount, wanted: &str) -> Result<(PathBuf, PathBuf), Fail> {
 
 /// Makes the house; (its name, whether it was there and is taken over).
 fn claim(parent: &OwnedFd, base: &Path, wanted: &str, reuse: bool) -> Result<(String, bool), Fail> {
-    let hierarchy = |name: &str| at::exists(parent, &format!("{name}/cgroup.events"));
+    let hierarchy = |name: &str| at::exists(parent, format!("{name}/cgroup.events").as_str());
     let alive = |name: &str| {
         let kind = if hierarchy(name) { Hierarchy::V2 } else { Hierarchy::V1(String::new()) };
         populated(parent, &kind, name) == Ok(true)
@@ -240,7 +240,9 @@ fn claim(parent: &OwnedFd, base: &Path, wanted: &str, reuse: bool) -> Result<(St
             result => result,
         };
         match made {
-            Ok(()) if at::exists(parent, &format!("{name}/cgroup.procs")) => return Ok((name, false)),
+            Ok(()) if at::exists(parent, format!("{name}/cgroup.procs").as_str()) => {
+                return Ok((name, false));
+            }
             Ok(()) => {
                 // a directory of some other file system, mounted over this one
                 let _ = at::remove(parent, name.as_str());

@@ -19,7 +19,7 @@ const HANDFUL: usize = 128;
 /// What one pass of a kill did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pass {
-    /// How many processes were sent SIGKILL one by one; the kernel does not count for `cgroup.kill`.
+    /// How many processes were sent SIGKILL one by one; `cgroup.kill` has hit them and others before.
     pub sent: usize,
     /// A process that may not be signalled, and why.
     pub refused: Option<(i32, Errno)>,
@@ -73,8 +73,7 @@ pub(crate) fn members(house: &House, group: &str) -> Result<Vec<i32>, Errno> {
 pub(crate) fn freeze(house: &House, group: &str, on: bool) -> Result<bool, Errno> {
     match house.hierarchy() {
         Hierarchy::V2 => {
-            let file = format!("{group}/cgroup.freeze");
-            at::write(house, file.as_str(), if on { b"1" } else { b"0" })?;
+            at::write(house, format!("{group}/cgroup.freeze").as_str(), if on { b"1" } else { b"0" })?;
             Ok(at::flag(house, &format!("{group}/cgroup.events"), "frozen")? == on)
         }
         Hierarchy::V1(_) if house.freezer => {
@@ -99,20 +98,17 @@ pub(crate) fn freeze(house: &House, group: &str, on: bool) -> Result<bool, Errno
 
 /// One pass of the rung's way. `waited` counts the passes that found the group not frozen yet.
 pub(crate) fn pass(house: &House, group: &str, waited: &mut u8) -> Result<Pass, Errno> {
-    if house.rung == Rung::Kill {
-        match at::write(house, format!("{group}/cgroup.kill").as_str(), b"1") {
-            Ok(()) | Err(Errno::ENOENT) => return Ok(Pass { complete: true, ..Pass::default() }),
-            // a group that somebody has made threaded has no kill; list it
-            Err(_) => {}
-        }
-    }
-    if house.rung != Rung::List && house.freezer {
+    let killed =
+        house.rung == Rung::Kill && at::write(house, format!("{group}/cgroup.kill").as_str(), b"1").is_ok();
+    if !killed && house.freezer && house.rung != Rung::List {
         return frozen_pass(house, group, waited);
     }
+    // Also after a kill by the kernel: it signals a process by its first thread, and to one whose first
+    // thread has ended while others go on, that does nothing (seen on Linux 6.18). It has none to fork, though.
     let mut pass = Pass::default();
     let mut hit = Vec::new();
     for _ in 0..ROUNDS {
-        if !strike(house, group, &mut hit, &mut pass)? {
+        if !strike(house, group, &mut hit, &mut pass)? || killed {
             pass.complete = true;
             break;
         }

@@ -18,7 +18,9 @@ pub mod names;
 mod probe;
 mod rights;
 pub mod rung;
+pub mod subtree;
 mod tree;
+pub mod walk;
 
 pub use group::{Entry, Group};
 pub use hierarchy::{Containment, Request};
