@@ -30,7 +30,10 @@ macro_rules! tools {
     )* };
 }
 
-tools! { svok svc svstat svscanboot readproctitle }
+tools! {
+    svok svc svstat svscanboot readproctitle
+    chain setuidgid envuidgid envdir softlimit setlock pgrphack fghack tai64n tai64nlocal
+}
 
 /// Runs all cases of one tool and compares.
 fn check(tool: &str) {

@@ -110,6 +110,15 @@ const TEXTS: &[(Errno, &str)] = &[
     (Errno::EDQUOT, "disk quota exceeded"),
 ];
 
+/// The errno in an error of the standard library's. One that was made there has none; of those only a
+/// lock that somebody else holds comes up here.
+pub(crate) fn errno_of(error: &std::io::Error) -> Errno {
+    match error.kind() {
+        std::io::ErrorKind::WouldBlock => Errno::EAGAIN,
+        _ => Errno::from_raw(error.raw_os_error().unwrap_or_default()),
+    }
+}
+
 /// A tool's exit code: its own, or that of its early end, whose text is said here.
 pub fn code(result: Result<u8, Die>) -> u8 {
     match result {

@@ -9,17 +9,32 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
+mod account;
+mod chain;
 pub mod control;
+pub mod envdir;
+mod environment;
+pub mod envuidgid;
 pub mod errors;
+pub mod fghack;
+mod filter;
 pub mod getopt;
 mod origin;
+pub mod pgrphack;
+#[cfg(test)]
+mod random;
 pub mod readproctitle;
+pub mod setlock;
+pub mod setuidgid;
+pub mod softlimit;
 pub mod status;
 pub mod svc;
 pub mod svok;
 pub mod svscanboot;
 pub mod svstat;
 pub mod tai;
+pub mod tai64n;
+pub mod tai64nlocal;
 
 /// One of the executable's classic tools.
 pub struct Applet {
@@ -38,6 +53,15 @@ pub const APPLETS: &[Applet] = &[
     applet("svok", svok::main, "is a service supervised?"),
     applet("svscanboot", svscanboot::main, "start svscan from init"),
     applet("readproctitle", readproctitle::main, "show messages in the process list"),
+    applet("setuidgid", setuidgid::main, "run a program as another user"),
+    applet("envuidgid", envuidgid::main, "run a program with an account's numbers in its environment"),
+    applet("envdir", envdir::main, "run a program with the variables of a directory"),
+    applet("softlimit", softlimit::main, "run a program with lower resource limits"),
+    applet("setlock", setlock::main, "run a program while a file is locked"),
+    applet("pgrphack", pgrphack::main, "run a program in a session of its own"),
+    applet("fghack", fghack::main, "keep a program in the foreground"),
+    applet("tai64n", tai64n::main, "put a time stamp before each line"),
+    applet("tai64nlocal", tai64nlocal::main, "make time stamps readable"),
 ];
 
 const fn applet(name: &'static str, main: fn(&[OsString]) -> u8, help: &'static str) -> Applet {

@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::chdir;
 
 use crate::control::{DJB, LETTERS, TABLE};
-use crate::errors::{Die, code, warn};
+use crate::errors::{Die, code, errno_of, warn};
 use crate::getopt::{Getopt, Opt};
 use crate::origin::Origin;
 
@@ -63,7 +63,6 @@ fn tell(dir: &OsStr, letters: &[u8]) {
     };
     let _ = fcntl(&control, FcntlArg::F_SETFL(OFlag::O_WRONLY));
     if let Err(e) = File::from(control).write_all(letters) {
-        let errno = Errno::from_raw(e.raw_os_error().unwrap_or_default());
-        warn("svc", &[b"error writing commands to ", name], Some(errno));
+        warn("svc", &[b"error writing commands to ", name], Some(errno_of(&e)));
     }
 }

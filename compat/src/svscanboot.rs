@@ -13,10 +13,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use crate::errors::{Die, code};
+use crate::errors::{Die, code, errno_of};
 
 /// The path that everything below runs with, and all of the environment that it gets.
 const PATH: &str = "/command:/usr/local/bin:/usr/local/sbin:/bin:/sbin:/usr/bin:/usr/sbin:/usr/X11R6/bin";
@@ -29,10 +28,8 @@ const TITLE: usize = 400;
 pub fn main(args: &[OsString]) -> u8 {
     let dir = args.get(1).map_or_else(default_dir, PathBuf::from);
     stop_left_over(&dir);
-    code(become_svscan(&dir).map_err(|e| {
-        let errno = Errno::from_raw(e.raw_os_error().unwrap_or_default());
-        Die::sys("svscanboot", &[b"unable to start"], errno)
-    }))
+    let ended = become_svscan(&dir);
+    code(ended.map_err(|e| Die::sys("svscanboot", &[b"unable to start"], errno_of(&e))))
 }
 
 fn default_dir() -> PathBuf {

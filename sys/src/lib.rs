@@ -3,6 +3,7 @@
 //! This is the only crate that may say `unsafe`; each block carries its proof. Nothing here knows
 //! what a service is. Only `OwnedFd` and `BorrowedFd` cross a function's boundary.
 
+pub mod classic;
 pub mod clock;
 pub mod fail;
 pub mod files;

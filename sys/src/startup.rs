@@ -5,7 +5,7 @@
 //! were. A function in `.init_array`, which glibc calls with `main`'s arguments before the runtime
 //! starts, writes them down, at the price of three system calls.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -15,6 +15,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 struct AtStart {
     /// The last argument's text, null when there is no argument or it was handed out.
     last: AtomicPtr<c_char>,
+    /// The environment's strings, ended by a null pointer.
+    environment: AtomicPtr<*mut c_char>,
     sigpipe_ignored: bool,
     mask: SigSet,
     /// Which of the descriptors 0, 1 and 2 were closed.
@@ -27,9 +29,9 @@ static AT_START: OnceLock<AtStart> = OnceLock::new();
 // `record`'s signature, after libc itself is initialised; `record` only makes system calls and stores.
 #[used]
 #[unsafe(link_section = ".init_array")]
-static RECORD: extern "C" fn(c_int, *const *mut c_char, *const *mut c_char) = record;
+static RECORD: extern "C" fn(c_int, *const *mut c_char, *mut *mut c_char) = record;
 
-extern "C" fn record(argc: c_int, argv: *const *mut c_char, _envp: *const *mut c_char) {
+extern "C" fn record(argc: c_int, argv: *const *mut c_char, envp: *mut *mut c_char) {
     let last = match usize::try_from(argc) {
         // SAFETY: argv holds argc pointers.
         Ok(argc @ 1..) => unsafe { *argv.add(argc - 1) },
@@ -37,6 +39,7 @@ extern "C" fn record(argc: c_int, argv: *const *mut c_char, _envp: *const *mut c
     };
     let _ = AT_START.set(AtStart {
         last: AtomicPtr::new(last),
+        environment: AtomicPtr::new(envp),
         sigpipe_ignored: ignored(Signal::SIGPIPE),
         mask: SigSet::thread_get_mask().unwrap_or(SigSet::empty()),
         closed: closed(),
@@ -86,6 +89,28 @@ pub fn restore_sigpipe() {
 pub fn restore_signals() {
     restore_sigpipe();
     let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&signal_mask()), None);
+}
+
+/// The environment the program was started with, string by string as it came: also strings that are no
+/// `NAME=VALUE`, and names that come twice.
+pub fn environment() -> Vec<&'static CStr> {
+    let mut strings = Vec::new();
+    let Some(start) = AT_START.get() else { return strings };
+    let mut at = start.environment.load(Ordering::Relaxed);
+    while !at.is_null() {
+        // SAFETY: `at` is within the array that the kernel put on the stack, which ends with a null and
+        // which nobody writes to: setenv makes an array of its own.
+        let string = unsafe { *at };
+        if string.is_null() {
+            break;
+        }
+        // SAFETY: the array's pointers are to NUL-terminated strings, which live as long as the process
+        // and which nobody writes to.
+        strings.push(unsafe { CStr::from_ptr(string) });
+        // SAFETY: this string was not the last, so the array goes on.
+        at = unsafe { at.add(1) };
+    }
+    strings
 }
 
 /// Closes those of the descriptors 0, 1 and 2 again that the program was started without; to be called
@@ -160,6 +185,16 @@ mod tests {
         area.set(last.as_bytes());
         assert_eq!(std::env::args_os().next_back().unwrap(), last);
         assert!(title_area().is_none());
+    }
+
+    #[test]
+    fn the_environment_is_the_programs() {
+        let all: Vec<_> = environment().into_iter().map(|s| s.to_bytes().to_vec()).collect();
+        assert!(!all.is_empty());
+        let pairs = std::env::vars_os().map(|(k, v)| [k.as_bytes(), b"=", v.as_bytes()].concat());
+        for pair in pairs {
+            assert!(all.contains(&pair), "{}", pair.escape_ascii());
+        }
     }
 
     #[test]
