@@ -32,7 +32,6 @@ pub(crate) fn group(name: &OsStr) -> Option<u32> {
 }
 
 /// All groups of an account, its own first, as `initgroups` would set them.
-#[cfg(test)]
 pub(crate) fn groups(name: &OsStr, account: Account) -> Vec<u32> {
     let mut groups = vec![account.gid];
     let others = match getent("initgroups", name.as_bytes()) {
