@@ -33,7 +33,9 @@ pub enum Stage {
 }
 
 impl Stage {
-    const ALL: [Stage; 5] = [Stage::Birth, Stage::Descriptors, Stage::Cgroup, Stage::Directory, Stage::Exec];
+    /// Every stage, at the place of its code.
+    pub const ALL: [Stage; 5] =
+        [Stage::Birth, Stage::Descriptors, Stage::Cgroup, Stage::Directory, Stage::Exec];
 
     /// What was being done, as a verb.
     pub fn doing(self) -> &'static str {
@@ -52,7 +54,7 @@ impl Stage {
 pub struct NotStarted {
     /// How far it got.
     pub stage: Stage,
-    /// The kernel's reason; for [`Stage::Birth`] there is none.
+    /// The kernel's reason; 0 (`UnknownErrno`) if it was killed there, as always for [`Stage::Birth`].
     pub errno: Errno,
 }
 
@@ -119,8 +121,11 @@ struct Slot {
     pid: i32,
     plan: Plan,
     stack: Vec<u8>,
-    program: Option<(Program, Vec<*const libc::c_char>, Vec<*const libc::c_char>, Option<CString>)>,
+    kept: Option<Kept>,
 }
+
+/// What the plan points into: the program, the tables of its arguments and environment, and `cgroup.procs`.
+type Kept = (Program, Vec<*const libc::c_char>, Vec<*const libc::c_char>, Option<CString>);
 
 /// A child that was made. Whether it became the program is known when it ends: see [`Spawner::verdict`].
 pub struct Child {
@@ -142,6 +147,7 @@ pub enum Way {
 }
 
 /// Starts programs. One for a process.
+#[expect(clippy::vec_box, reason = "a child knows its slot by address")]
 pub struct Spawner {
     slots: Vec<Box<Slot>>,
     null: OwnedFd,
@@ -191,18 +197,17 @@ impl Spawner {
             return Err(Errno::E2BIG);
         }
         let index = self.free_slot().ok_or(Errno::EAGAIN)?;
-        let tray = 3 + (index * MOST_FDS) as i32;
-        for (n, (fd, _)) in fds.iter().enumerate() {
-            self.put(fd, tray + n as i32).map_err(|fail| fail.errno)?;
+        let mut descriptors = [(0, 0); MOST_FDS];
+        for (plan, ((fd, number), from)) in descriptors.iter_mut().zip(fds.iter().zip(on_tray(index, fds))) {
+            self.put(fd, from).map_err(|fail| fail.errno)?;
+            *plan = (from, *number);
         }
         let limit = self.limit;
         let way = self.way;
         let slot = &mut self.slots[index];
         slot.prepare(program, place, limit);
+        slot.plan.descriptors = descriptors;
         slot.plan.descriptor_count = fds.len();
-        for (n, (_, number)) in fds.iter().enumerate() {
-            slot.plan.descriptors[n] = (tray + n as i32, *number);
-        }
         let made = slot.clone_child(way, place);
         if made.is_err() {
             slot.busy.store(0, Ordering::Release);
@@ -233,17 +238,19 @@ impl Spawner {
         let slot = &mut self.slots[index];
         let stage = slot.plan.stage.load(Ordering::Acquire);
         let errno = slot.plan.errno.load(Ordering::Acquire) as i32;
-        // A child that got through exec left `stage` at Exec and `errno` at 0.
-        if slot.pid != 0 && (errno != 0 || stage == Stage::Birth as u32) {
+        // A child that got through exec left `stage` at Exec and `errno` at 0. One that stopped before it
+        // without an errno was killed.
+        if slot.pid != 0 && (errno != 0 || stage != Stage::Exec as u32) {
             let stage = Stage::ALL[(stage as usize).min(Stage::ALL.len() - 1)];
             self.failures.push((slot.pid, NotStarted { stage, errno: Errno::from_raw(errno) }));
         }
         slot.pid = 0;
-        slot.program = None;
+        slot.kept = None;
         let count = std::mem::take(&mut slot.plan.descriptor_count);
-        for n in 0..count {
+        let descriptors = slot.plan.descriptors;
+        for (number, _) in descriptors.into_iter().take(count) {
             // cannot fail: the number is open and within our limit
-            let _ = self.put(&self.null, 3 + (index * MOST_FDS + n) as i32);
+            let _ = self.put(&self.null, number);
         }
     }
 
@@ -285,6 +292,20 @@ fn open_null() -> std::io::Result<std::fs::File> {
     std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")
 }
 
+/// Where on a slot's tray each descriptor goes. One whose number is on that tray is put right there, so that
+/// the child never overwrites one that it has yet to place.
+fn on_tray(index: usize, fds: Descriptors<'_>) -> impl Iterator<Item = i32> {
+    let first = 3 + (index * MOST_FDS) as i32;
+    let tray = first..first + MOST_FDS as i32;
+    let wanted = |number: &i32| fds.iter().any(|(_, other)| other == number);
+    let mut others = tray.clone().filter(move |number| !wanted(number));
+    // as many others as there are descriptors that do not stay: the tray has room for all
+    fds.iter().map(move |(_, number)| match tray.contains(number) {
+        true => *number,
+        false => others.next().unwrap_or(first),
+    })
+}
+
 /// A duplicate of `fd` whose number is above the tray, close-on-exec.
 pub fn above_tray(fd: BorrowedFd<'_>) -> Result<OwnedFd, Fail> {
     // SAFETY: F_DUPFD_CLOEXEC takes an integer and returns a new descriptor.
@@ -315,7 +336,7 @@ impl Slot {
                 errno: AtomicU32::new(0),
             },
             stack: vec![0; STACK],
-            program: None,
+            kept: None,
         })
     }
 
@@ -340,7 +361,7 @@ impl Slot {
         plan.limit = limit;
         plan.stage = AtomicU32::new(Stage::Birth as u32);
         plan.errno = AtomicU32::new(0);
-        self.program = Some((program, arguments, environment, procs));
+        self.kept = Some((program, arguments, environment, procs));
     }
 
     fn clone_child(&mut self, way: Way, place: &Place<'_>) -> Result<Child, Errno> {

@@ -36,6 +36,8 @@ fn every_way_starts_reports_and_inherits_nothing() {
         becomes_the_program(&mut spawner);
         says_where_it_failed(&mut spawner);
         inherits_only_what_it_is_given(&mut spawner);
+        gets_each_descriptor_under_its_number(&mut spawner);
+        says_that_it_was_killed(&mut spawner);
         is_made_a_thousand_times(&mut spawner);
     }
 }
@@ -90,6 +92,46 @@ fn inherits_only_what_it_is_given(spawner: &mut Spawner) {
         "SIGPIPE is not ignored"
     );
     assert_eq!(words.collect::<Vec<_>>(), ["0", "1", "2", "3", "9"], "3 is the listing itself: {text}");
+}
+
+/// Also where the numbers are those under which the spawner keeps descriptors for its children.
+fn gets_each_descriptor_under_its_number(spawner: &mut Spawner) {
+    for numbers in [[7, 6, 5, 4, 3], [4, 5, 6, 7, 3], [3, 0, 4, 1, 60], [9, 3, 8, 12, 6]] {
+        let (readers, writers): (Vec<_>, Vec<_>) = numbers.iter().map(|_| std::io::pipe().unwrap()).unzip();
+        let fds: Vec<_> = writers.iter().map(AsFd::as_fd).zip(numbers).collect();
+        // sh has no redirection to descriptors above 9
+        let script = "for n in $0; do printf $n > /proc/self/fd/$n; done";
+        let list = numbers.map(|n| n.to_string()).join(" ");
+        let program = program("/bin/sh", &["sh", "-c", script, &list], "/");
+        let child = spawner.spawn(program, &Place::Here, &fds).unwrap();
+        assert_eq!(wait(child.pid), Ending::Code(0), "{numbers:?}");
+        assert_eq!(spawner.verdict(child.pid), None);
+        drop(writers);
+        for (mut reader, number) in readers.into_iter().zip(numbers) {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            assert_eq!(text, number.to_string(), "{numbers:?}");
+        }
+    }
+}
+
+/// By a signal between clone and exec; here it waits in the open of a FIFO that nobody reads.
+fn says_that_it_was_killed(spawner: &mut Spawner) {
+    if spawner.way != Way::Clone3 {
+        return; // the others would wait with it
+    }
+    let fifo = std::env::temp_dir().join(format!("pinfold-spawn-{}", std::process::id()));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let place = Place::Writes(CString::new(fifo.to_str().unwrap()).unwrap());
+    let child = spawner.spawn(program("/bin/true", &["true"], "/"), &place, &[]).unwrap();
+    while sys::process::Stat::read(child.pid).is_none_or(|stat| stat.state != b'S') {
+        std::thread::yield_now();
+    }
+    child.pidfd.signal(nix::sys::signal::Signal::SIGKILL).unwrap();
+    assert_eq!(wait(child.pid), Ending::Signal { number: 9, core: false });
+    let verdict = spawner.verdict(child.pid).expect("it never became the program");
+    assert_eq!((verdict.stage, verdict.errno), (Stage::Cgroup, sys::Errno::UnknownErrno));
+    std::fs::remove_file(fifo).unwrap();
 }
 
 /// A mask of our own, from `/proc/self/status`, without the bits in `less`.
