@@ -3,9 +3,11 @@
 //!
 //! The one place that knows how "everybody of this service" is found on each rung of the ladder.
 
+use cgroup::subtree::Tree;
+use cgroup::walk::Walk;
 use cgroup::{Containment, Entry, Group, House, Rung};
-use nix::sys::signal::Signal;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use sys::foldroot::FoldRoot;
 use sys::process::{Identity, Pidfd, Stat};
 use sys::{Errno, Fail};
 
@@ -13,14 +15,16 @@ use sys::{Errno, Fail};
 pub struct Fence {
     /// What was found.
     pub containment: Containment,
+    /// The program that keeps orphans below a service, made ready when it is first needed.
+    pub foldroot: Option<FoldRoot>,
     /// Somebody has walked `/proc` in this turn; a walk serves all services that ask.
-    walk: Option<Vec<Stat>>,
+    walk: Option<Walk>,
 }
 
 impl Fence {
     /// Goes by what was found.
     pub fn new(containment: Containment) -> Fence {
-        Fence { containment, walk: None }
+        Fence { containment, foldroot: None, walk: None }
     }
 
     /// The house of groups; `None` on the subtree rung.
@@ -34,8 +38,8 @@ impl Fence {
     }
 
     /// A walk of `/proc` not older than this turn of the loop.
-    fn walk(&mut self) -> &[Stat] {
-        self.walk.get_or_insert_with(sys::process::all)
+    fn walk(&mut self) -> &Walk {
+        self.walk.get_or_insert_with(Walk::now)
     }
 
     /// What was seen in the last turn is old.
@@ -49,6 +53,10 @@ pub struct Fold {
     group: Group,
     /// The fold root, while there is one.
     root: Option<Root>,
+    /// A fold root that was killed: what is still known to descend from it is found by the leader.
+    lost: Option<Identity>,
+    /// The leader below the fold root.
+    leader: Option<Identity>,
     /// It has had strays, or may: it gets a fold root from the next start on.
     pub strayed: bool,
 }
@@ -66,13 +74,19 @@ pub struct Root {
 impl Fold {
     /// The fold of the service of this name; nothing is made yet.
     pub fn new(name: &[u8]) -> Fold {
-        Fold { group: Group::new(name), root: None, strayed: false }
+        Fold { group: Group::new(name), root: None, lost: None, leader: None, strayed: false }
     }
 
     /// A fold in which an earlier supervisor has left somebody, if there is one.
     pub fn find(fence: &Fence, name: &[u8]) -> Option<Fold> {
         let group = Group::find(fence.house()?, name)?;
-        Some(Fold { group, root: None, strayed: false })
+        Some(Fold { group, root: None, lost: None, leader: None, strayed: false })
+    }
+
+    /// What belongs to the service by descent; `None` if nobody has kept it together.
+    fn tree(&self) -> Option<Tree<'_>> {
+        let root = self.root.as_ref().map(|root| root.who).or(self.lost)?;
+        Some(Tree { root, known: self.leader.as_slice(), spared: &[] })
     }
 
     /// The fold root's identity.
@@ -80,14 +94,21 @@ impl Fold {
         self.root.as_ref().map(|root| root.who)
     }
 
-    /// The fold root.
-    pub fn take_root(&mut self) -> Option<Root> {
+    /// The fold root is gone. If it was `killed`, what descends from the leader is still the service's.
+    pub fn take_root(&mut self, killed: bool) -> Option<Root> {
+        self.lost = self.root.as_ref().filter(|_| killed).map(|root| root.who);
         self.root.take()
     }
 
     /// There is a fold root from now on.
     pub fn set_root(&mut self, root: Root) {
+        (self.lost, self.leader) = (None, None);
         self.root = Some(root);
+    }
+
+    /// Who the leader below the fold root is.
+    pub fn set_leader(&mut self, leader: Identity) {
+        self.leader = self.root.is_some().then_some(leader);
     }
 
     /// Where the fold root reports.
@@ -121,7 +142,7 @@ impl Fold {
         {
             return false;
         }
-        self.root.is_none() || self.descendants(fence).is_empty()
+        self.tree().is_none() || self.descendants(fence).is_empty()
     }
 
     /// Empty, and its group removed: the kernel removes no group with somebody in it, so this is the proof.
@@ -133,7 +154,7 @@ impl Fold {
             },
             _ => true,
         };
-        removed && (self.root.is_none() || self.descendants(fence).is_empty())
+        removed && (self.tree().is_none() || self.descendants(fence).is_empty())
     }
 
     /// Everybody in it who is not yet dead, the fold root apart.
@@ -145,8 +166,8 @@ impl Fold {
             }
             _ => Vec::new(),
         };
-        if let Some(root) = self.root() {
-            members.retain(|stat: &Stat| stat.identity() != root);
+        if self.tree().is_some() {
+            members.retain(|stat: &Stat| Some(stat.identity()) != self.root());
             for stat in self.descendants(fence) {
                 if !members.iter().any(|known| known.pid == stat.pid) {
                     members.push(stat);
@@ -156,20 +177,9 @@ impl Fold {
         members
     }
 
-    /// Everybody below the fold root, by a walk of all of `/proc`.
+    /// Everybody alive below the fold root, wherever they have gone.
     fn descendants(&self, fence: &mut Fence) -> Vec<Stat> {
-        let Some(root) = self.root() else { return Vec::new() };
-        let all = fence.walk();
-        let mut found: Vec<Stat> = Vec::new();
-        let mut parents = vec![root.pid];
-        while let Some(parent) = parents.pop() {
-            for stat in all.iter().filter(|stat| stat.parent == parent) {
-                parents.push(stat.pid);
-                found.push(stat.clone());
-            }
-        }
-        found.retain(|stat| !stat.is_zombie());
-        found
+        self.tree().map_or(Vec::new(), |tree| tree.living(fence.walk()))
     }
 
     /// Freezes (or thaws) the group, where groups can be frozen.
@@ -184,23 +194,42 @@ impl Fold {
 
     /// One pass of killing everybody; what it could not do is in the error. Call again until empty.
     pub fn kill(&mut self, fence: &mut Fence) -> Result<(), Fail> {
-        if self.root.is_some() {
-            fence.forget_walk();
-            for stat in self.descendants(fence) {
-                if let Ok(pidfd) = Pidfd::of(stat.identity()) {
-                    let _ = pidfd.signal(Signal::SIGKILL);
+        fence.forget_walk();
+        let house = fence.containment.house().filter(|_| self.group.is_made());
+        let pass = match (house, self.tree()) {
+            (Some(house), tree) => {
+                if let Some(tree) = tree {
+                    bring_in(&self.group, house, &tree);
                 }
+                self.group.kill(house)?
             }
-            fence.forget_walk();
-        }
-        let Some(house) = fence.containment.house() else { return Ok(()) };
-        if !self.group.is_made() {
-            return Ok(());
-        }
-        let pass = self.group.kill(house)?;
+            (None, Some(tree)) => tree.kill(),
+            (None, None) => return Ok(()),
+        };
         match pass.refused {
             Some((pid, errno)) => Err(Fail { doing: "kill process".into(), what: pid.to_string(), errno }),
             None => Ok(()),
+        }
+    }
+}
+
+/// Brings what descends from the root back into its frozen group, until nobody is outside: there it is held,
+/// and dies with the rest.
+fn bring_in(group: &Group, house: &House, tree: &Tree<'_>) {
+    const WALKS: usize = 8;
+    let _ = group.freeze(house);
+    let inside = |stat: &Stat| {
+        house.position_of(stat.pid).is_some_and(|position| house.holds(group.name(), &position))
+    };
+    for _ in 0..WALKS {
+        let mut outside = tree.living(&Walk::now());
+        outside.retain(|stat| !inside(stat));
+        if outside.is_empty() {
+            break;
+        }
+        for stat in outside {
+            // it may have ended; or be one that can't be moved, which the next look shows
+            let _ = group.take_in(house, stat.pid);
         }
     }
 }

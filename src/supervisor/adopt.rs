@@ -5,14 +5,14 @@ use super::desk::{self, Desk};
 use super::keeping::Kept;
 use super::service::{Kin, Pipe, Process, Service, Shown};
 use super::{Role, Source, Supervisor, Task};
-use crate::fold::Fold;
+use crate::fold::{Fold, Root};
 use crate::guardian_line::{Key, Kind, Say};
 use crate::machine::{Event, Phase};
 use crate::record::Record;
 use crate::service::Settings;
 use crate::table::View;
 use std::ffi::OsStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -80,7 +80,9 @@ impl Supervisor {
             receipt: record.receipt.clone(),
         };
         let index = self.insert(service);
-        self.keep(index, Kind::Desk);
+        let key = Key { kind: Kind::Report, name: record.name.clone() };
+        let report = kept.remove(&key).and_then(|fds| fds.into_iter().next());
+        self.resume_root(index, record, report);
         Ok(index)
     }
 
@@ -123,6 +125,17 @@ impl Supervisor {
             if let Some(&main) = self.by_name.get(&main) {
                 self.join(main, log);
             }
+        }
+    }
+
+    /// The fold root is still there, and has gone on reporting into the pipe that the guardian kept.
+    fn resume_root(&mut self, index: u32, record: &Record, report: Option<OwnedFd>) {
+        let (Some(who), Some(report)) = (record.root, report) else { return };
+        let Ok(pidfd) = Pidfd::of(who) else { return };
+        self.pids.insert(who.pid, (index, Role::Root));
+        self.watch(report.as_fd(), Source::Report(index));
+        if let Some(service) = self.service(index) {
+            service.fold.set_root(Root { who, pidfd, report });
         }
     }
 

@@ -6,10 +6,12 @@
 
 use super::service::Service;
 use super::{Role, Supervisor};
-use crate::machine::{Event, Exit, Phase, Want};
+use crate::machine::{Event, Exit, Phase, Rung, Want};
+use std::os::fd::AsFd;
 use sys::clock::monotonic_ms;
 use sys::process::Identity;
 use sys::reap::{Ending, Whom, reap};
+use sys::spawn::NotStarted;
 
 /// The end of a leader or of `finish`, held back while the fold is read again.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +66,6 @@ impl Supervisor {
         if let Some(service) = self.services[index as usize].as_ref()
             && let Some(leader) = &service.leader
         {
-            use std::os::fd::AsFd;
             self.unwatch(leader.pidfd.as_fd());
         }
         if !told {
@@ -83,7 +84,7 @@ impl Supervisor {
             Role::Leader => self.leader_ended(index, pid, ending),
             Role::Finish => self.finish_ended(index, ending),
             Role::Script => self.script_ended(index, pid, ending),
-            Role::Root => self.root_ended(index),
+            Role::Root => self.root_ended(index, pid),
             Role::Met => {
                 if let Some(stop) = self.service(index).and_then(|service| service.stop.as_mut()) {
                     stop.ended(pid, ending);
@@ -93,28 +94,37 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn leader_ended(&mut self, index: u32, pid: i32, ending: Ending) {
+    fn leader_ended(&mut self, index: u32, pid: i32, ending: Ending) {
         let verdict = self.spawner.verdict(pid);
+        let Some(service) = self.service(index) else { return };
+        if service.leader.as_ref().is_none_or(|leader| leader.who.pid != pid) {
+            return;
+        }
+        let verdict = verdict.or(service.root_failed.take());
+        if let Some(stop) = &mut service.stop {
+            stop.ended(pid, ending);
+        }
+        self.end_of_leader(index, ending, verdict);
+    }
+
+    /// The leader is gone; `verdict` says why it never became `run`, if it did not.
+    pub(super) fn end_of_leader(&mut self, index: u32, ending: Ending, verdict: Option<NotStarted>) {
         if let Some(why) = verdict
             && self.never_started(index, why)
         {
             return;
         }
         let Some(service) = self.service(index) else { return };
-        let Some(leader) = service.leader.take_if(|leader| leader.who.pid == pid) else { return };
+        let leader = service.leader.take();
         service.rereads = 0;
         service.held = Some(Held::Leader(ending, verdict.is_none()));
-        if let Some(stop) = &mut service.stop {
-            stop.ended(pid, ending);
-        }
+        service.shown_as.last_exit = verdict.is_none().then_some(ending);
         if verdict.is_none() {
-            service.shown_as.last_exit = Some(ending);
             service.missing_since = None;
-        } else {
-            service.shown_as.last_exit = None;
         }
-        use std::os::fd::AsFd;
-        self.unwatch(leader.pidfd.as_fd());
+        if let Some(leader) = leader {
+            self.unwatch(leader.pidfd.as_fd());
+        }
         self.let_go(index);
     }
 
@@ -131,9 +141,11 @@ impl Supervisor {
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let Some(held) = service.held else { return };
         let emptied = look(service, &mut self.fence);
-        let again = !emptied && (service.rereads as usize) < REREADS_MS.len();
+        // the fold root goes by itself when nobody is left below it, if it gets to run
+        let most = if service.fold.root().is_some() { 100 } else { REREADS_MS.len() };
+        let again = !emptied && (service.rereads as usize) < most;
         if again && service.fold.members(&mut self.fence).is_empty() {
-            let wait = REREADS_MS[service.rereads as usize];
+            let wait = REREADS_MS[(service.rereads as usize).min(REREADS_MS.len() - 1)];
             service.rereads += 1;
             self.recheck_at(index, Some(monotonic_ms() + wait));
             return;
@@ -177,6 +189,11 @@ impl Supervisor {
             self.turn(index, Event::Emptied);
             return self.look_if_waiting(index);
         }
+        if matches!(service.state.phase, Phase::Sweeping { rung: Rung::Killed, .. }) {
+            // one pass may not reach everybody (never more than one is needed with cgroup.kill)
+            self.perform(index, crate::machine::Action::Kill);
+        }
+        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let living = service.fold.members(&mut self.fence).first().map(|stat| stat.pid);
         if let Some(pid) = living
             && std::mem::replace(&mut service.shown, pid) != pid

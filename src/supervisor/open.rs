@@ -20,7 +20,7 @@ use sys::spawn::Spawner;
 use sys::{Errno, Fail};
 
 /// Asks for a rung of the containment ladder, for tests and for those who must.
-pub const CONTAINMENT: &str = "PINFOLD_CONTAINMENT";
+pub(super) const CONTAINMENT: &str = "PINFOLD_CONTAINMENT";
 
 impl Supervisor {
     /// A supervisor for `task`, with `line` to its guardian if it has one: what an earlier supervisor left is
@@ -160,7 +160,9 @@ fn contain(task: &Task, reuse: bool, spawner: &mut Spawner) -> Containment {
     let house = place::escape(task.directory().as_os_str());
     let request = Request { house: &house.to_string_lossy(), rung, reuse };
     let containment = Containment::probe(&request, spawner);
-    if let Some(why) = &containment.why_not_more {
+    if rung == Some(containment.rung) {
+        say::info(&format!("containment: {}, as {CONTAINMENT} asks", containment.rung));
+    } else if let Some(why) = &containment.why_not_more {
         let advice =
             containment.advice.as_ref().map_or(String::new(), |advice| format!("; to have more: {advice}"));
         say::info(&format!("containment: {} ({why}){advice}", containment.rung));

@@ -1,9 +1,146 @@
-//! Fold roots: what they report, and their end.
+//! Fold roots: the tiny subreapers above some leaders, what they report, and their end.
 
-use super::Supervisor;
+use super::{Role, Source, Supervisor};
+use crate::fold::Root;
+use crate::guardian_line::Kind;
+use crate::machine::{Phase, Rung};
+use std::os::fd::{AsFd, OwnedFd};
+use sys::foldroot::{FoldRoot, Report};
+use sys::process::{Identity, Pidfd};
+use sys::reap::Ending;
+use sys::spawn::{Child, NotStarted, Program, Stage, above_tray};
+use sys::{Errno, Fail};
 
 impl Supervisor {
-    pub(super) fn read_report(&mut self, _index: u32) {}
+    /// Puts a fold root above `program`: the program as it is to be started, the end of the pipe it reports on,
+    /// and that one's number.
+    pub(super) fn below_root(
+        &mut self,
+        index: u32,
+        program: Program,
+    ) -> Result<(Program, Option<(OwnedFd, i32)>, Option<OwnedFd>), String> {
+        let Some(service) = self.services[index as usize].as_ref() else { return Ok((program, None, None)) };
+        if !service.fold.wants_root(&self.fence, service.settings.kill_strays) {
+            return Ok((program, None, None));
+        }
+        // any number does that is not the one for readiness
+        let number = if service.settings.notification_fd == Some(3) { 4 } else { 3 };
+        if self.fence.foldroot.is_none() {
+            let prepared =
+                FoldRoot::prepare(&self.run, &mut self.spawner).map_err(|fail| fail.to_string())?;
+            self.fence.foldroot = Some(prepared);
+        }
+        let Some(foldroot) = &self.fence.foldroot else { return Ok((program, None, None)) };
+        let fail = |errno| Fail::of("make the fold root's pipe", errno).to_string();
+        let flags = nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK;
+        let (read, write) = nix::unistd::pipe2(flags).map_err(fail)?;
+        let read = above_tray(read.as_fd()).map_err(|fail| fail.to_string())?;
+        Ok((foldroot.above(program, number), Some((write, number)), Some(read)))
+    }
 
-    pub(super) fn root_ended(&mut self, _index: u32) {}
+    /// What was started is a fold root; the leader is known when it reports.
+    pub(super) fn root_started(&mut self, index: u32, child: Child, report: OwnedFd) {
+        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
+        self.pids.insert(child.pid, (index, Role::Root));
+        self.watch(report.as_fd(), Source::Report(index));
+        if let Some(service) = self.service(index) {
+            service.shown = child.pid;
+            service.fold.set_root(Root { who, pidfd: child.pidfd, report });
+        }
+        self.keep(index, Kind::Report);
+    }
+
+    /// A fold root has something to say.
+    pub(super) fn read_report(&mut self, index: u32) {
+        let mut buffer = [0; sys::foldroot::RECORD * 64];
+        loop {
+            let Some(service) = self.service(index) else { return };
+            let Some(report) = service.fold.report() else { return };
+            let length = match nix::unistd::read(report, &mut buffer) {
+                Ok(0) => {
+                    // its end is told by SIGCHLD
+                    let Some(service) = self.services[index as usize].as_ref() else { return };
+                    if let Some(report) = service.fold.report() {
+                        self.unwatch(report);
+                    }
+                    return;
+                }
+                Ok(length) => length,
+                Err(Errno::EINTR) => continue,
+                Err(_) => return,
+            };
+            for report in Report::parse_all(&buffer[..length]) {
+                self.heed_report(index, report);
+            }
+        }
+    }
+
+    fn heed_report(&mut self, index: u32, report: Report) {
+        match report {
+            Report::Started { pid } => self.leader_below_root(index, pid),
+            Report::Failed { pid, errno } => {
+                let why = NotStarted { stage: Stage::Exec, errno };
+                if let Some(service) = self.service(index) {
+                    service.root_failed = Some(why);
+                }
+                if pid == 0 {
+                    self.end_of_leader(index, Ending::Code(111), Some(why));
+                }
+            }
+            Report::Ended { pid, ending } => self.process_ended(pid, ending),
+        }
+    }
+
+    fn leader_below_root(&mut self, index: u32, pid: i32) {
+        let Ok(pidfd) = Pidfd::open(pid) else { return }; // ended already; that is reported next
+        self.pids.insert(pid, (index, Role::Leader));
+        let Some(service) = self.service(index) else { return };
+        let who = Identity::of(pid).unwrap_or(Identity { pid, start: 0 });
+        service.session = pid;
+        service.fold.set_leader(who);
+        service.leader = Some(super::service::Process { who, pidfd });
+        let signal = service.settings.down_signal;
+        match service.state.phase {
+            // it was told to end before we knew whom to tell
+            Phase::Stopping { rung: Rung::Asked, .. } => self.signal_to_end(index, signal),
+            Phase::Stopping { rung: Rung::Killed, .. } => {
+                self.perform(index, crate::machine::Action::Kill);
+            }
+            _ => {}
+        }
+        self.touch(index);
+        self.save(index);
+    }
+
+    /// A fold root is gone: everybody below it is, too, unless somebody killed it.
+    pub(super) fn root_ended(&mut self, index: u32, pid: i32) {
+        let Some(service) = self.service(index) else { return };
+        if service.fold.root().is_none_or(|root| root.pid != pid) {
+            return; // an earlier one, which took its time
+        }
+        self.read_report(index);
+        self.fence.forget_walk();
+        let Some(service) = self.service(index) else { return };
+        let leader_alive = service.leader.is_some();
+        let root = service.fold.take_root(leader_alive);
+        let unannounced =
+            service.leader.is_none() && service.held.is_none() && service.state.phase.has_leader();
+        if let Some(root) = root {
+            self.unwatch(root.report.as_fd());
+        }
+        if leader_alive {
+            // its orphans come to us now, the leader among them: we are its parent, or its pidfd tells
+            self.complain(
+                index,
+                "its fold root was killed: of what has left it, only what its leader starts is still found",
+            );
+            let Some(service) = self.services[index as usize].as_ref() else { return };
+            if let Some(leader) = &service.leader {
+                self.watch(leader.pidfd.as_fd(), Source::Leader(index));
+            }
+        } else if unannounced {
+            self.end_of_leader(index, Ending::Unknown, None);
+        }
+        self.to_look.push(index);
+    }
 }

@@ -74,7 +74,7 @@ impl Supervisor {
         };
         let child = match purpose {
             Purpose::Control { .. } => {
-                self.spawn_in_fold(index, program, None).map_err(|fail| fail.to_string())?
+                self.spawn_in_fold(index, program, &[]).map_err(|fail| fail.to_string())?
             }
             Purpose::Check => self.spawn_check(index, program)?,
         };

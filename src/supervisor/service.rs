@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use sys::process::{Identity, Pidfd};
 use sys::reap::Ending;
-use sys::spawn::Stage;
+use sys::spawn::{NotStarted, Stage};
 
 /// A process of a service that we know by name.
 pub(super) struct Process {
@@ -106,6 +106,8 @@ pub(super) struct Service {
     pub(super) rereads: u32,
     /// An end that is held back until the fold has been read often enough.
     pub(super) held: Option<Held>,
+    /// What the fold root said of a leader that never became `run`.
+    pub(super) root_failed: Option<NotStarted>,
     /// `run`'s session: helpers stay in it, daemons do not.
     pub(super) session: i32,
     /// A process that is alive in the fold, to be shown where there is no leader.
@@ -166,6 +168,7 @@ impl Service {
             recheck: None,
             rereads: 0,
             held: None,
+            root_failed: None,
             session: 0,
             shown: 0,
             slow_birth: false,

@@ -49,19 +49,28 @@ impl Supervisor {
             directory: c_string(directory.as_os_str().as_bytes())?,
             session: matches!(self.task, super::Task::Directory(_)),
         };
-        let child = self.spawn_in_fold(index, program, notification.as_ref().map(|(fd, n)| (fd.as_fd(), *n)));
-        drop(notification);
-        let child = child.map_err(|fail| fail.to_string())?;
-        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
-        self.pids.insert(child.pid, (index, Role::Leader));
+        let (program, write, report) = self.below_root(index, program)?;
+        let extra: Vec<_> =
+            notification.iter().chain(&write).map(|(fd, number)| (fd.as_fd(), *number)).collect();
+        let child = self.spawn_in_fold(index, program, &extra).map_err(|fail| fail.to_string())?;
+        match report {
+            Some(report) => self.root_started(index, child, report),
+            None => self.leader_started(index, child),
+        }
         let Some(service) = self.service(index) else { return Ok(()) };
-        service.session = child.pid;
-        service.shown = child.pid;
-        service.leader = Some(Process { who, pidfd: child.pidfd });
         if std::mem::replace(&mut service.shown_as.was_started, true) {
             service.shown_as.restarts = service.shown_as.restarts.saturating_add(1);
         }
         Ok(())
+    }
+
+    fn leader_started(&mut self, index: u32, child: Child) {
+        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
+        self.pids.insert(child.pid, (index, Role::Leader));
+        let Some(service) = self.service(index) else { return };
+        service.session = child.pid;
+        service.shown = child.pid;
+        service.leader = Some(Process { who, pidfd: child.pidfd });
     }
 
     /// Reads the settings anew. What can't be used keeps a service from starting; a running one goes on
@@ -91,7 +100,7 @@ impl Supervisor {
         &mut self,
         index: u32,
         program: Program,
-        extra: Option<(BorrowedFd<'_>, i32)>,
+        extra: &[(BorrowedFd<'_>, i32)],
     ) -> Result<Child, Fail> {
         let entry = {
             let service = self.services[index as usize].as_mut().ok_or(Fail::of("start", Errno::ENOENT))?;
@@ -113,7 +122,7 @@ impl Supervisor {
             }
             fds.push((output.as_fd(), 2));
         }
-        fds.extend(extra);
+        fds.extend_from_slice(extra);
         let place = entry.as_ref().map_or(Place::Here, |entry| entry.place());
         let path = service.directory.join(program.file.to_string_lossy().trim_start_matches("./"));
         self.spawner.spawn(program, &place, &fds).map_err(|errno| Fail::at("start", &path, errno))
@@ -206,7 +215,7 @@ impl Supervisor {
             directory: c_string(directory.as_os_str().as_bytes())?,
             session: true,
         };
-        let child = self.spawn_in_fold(index, program, None).map_err(|fail| fail.to_string())?;
+        let child = self.spawn_in_fold(index, program, &[]).map_err(|fail| fail.to_string())?;
         let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
         self.pids.insert(child.pid, (index, Role::Finish));
         if let Some(service) = self.service(index) {
