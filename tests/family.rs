@@ -32,7 +32,7 @@ macro_rules! tools {
 
 tools! {
     svok svc svstat svscanboot readproctitle
-    chain setuidgid envuidgid envdir softlimit setlock pgrphack fghack tai64n tai64nlocal
+    chain setuidgid envuidgid envdir softlimit setlock pgrphack fghack tai64n tai64nlocal chpst
 }
 
 /// Runs all cases of one tool and compares.

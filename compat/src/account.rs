@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
+use crate::softlimit;
+
 /// A user's account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -26,9 +28,23 @@ pub(crate) fn account(name: &OsStr) -> Option<Account> {
 }
 
 /// Finds a group's number by its name.
-#[cfg(test)]
 pub(crate) fn group(name: &OsStr) -> Option<u32> {
     find("group", name.as_bytes(), |line| number(field(line, 2)?))
+}
+
+/// The user and groups of a text by runit's rules: `USER`, `USER:GROUP[:GROUP]...`, or in numbers
+/// `:UID:GID[:GID]...`, of which an empty one is 0. A user without groups has the account's.
+pub(crate) fn identity(text: &OsStr) -> Option<(u32, Vec<u32>)> {
+    let mut parts = text.as_bytes().split(|b| *b == b':');
+    if text.as_bytes().starts_with(b":") {
+        let wide = |part| softlimit::number(part).map(|number| number as u32);
+        let numbers: Vec<u32> = parts.skip(1).map(wide).collect::<Option<_>>()?;
+        let (uid, gids) = numbers.split_first()?;
+        return (!gids.is_empty()).then(|| (*uid, gids.to_vec()));
+    }
+    let account = account(OsStr::from_bytes(parts.next()?))?;
+    let groups: Vec<u32> = parts.map(|name| group(OsStr::from_bytes(name))).collect::<Option<_>>()?;
+    Some((account.uid, if groups.is_empty() { vec![account.gid] } else { groups }))
 }
 
 /// All groups of an account, its own first, as `initgroups` would set them.
@@ -112,6 +128,20 @@ mod tests {
         for name in ["", "0", "nobody-of-that-name", "root:x", "root\n", "--help", "-s"] {
             assert_eq!(account(OsStr::new(name)), None, "{name}");
             assert_eq!(group(OsStr::new(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn identities() {
+        let of = |text| identity(OsStr::new(text));
+        assert_eq!(of("root"), Some((0, vec![0])));
+        assert_eq!(of("root:root"), Some((0, vec![0])));
+        assert_eq!(of(":1:2"), Some((1, vec![2])));
+        assert_eq!(of(":1:2:3:"), Some((1, vec![2, 3, 0])));
+        assert_eq!(of("::"), Some((0, vec![0])));
+        for text in ["", ":", ":1", ":1:x", ":-1:2", "root:", "root:nosuchgroup", "nosuchuser", "0", "root:0"]
+        {
+            assert_eq!(of(text), None, "{text}");
         }
     }
 

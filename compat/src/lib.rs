@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 
 mod account;
 mod chain;
+pub mod chpst;
 pub mod control;
 pub mod envdir;
 mod environment;
@@ -60,6 +61,7 @@ pub const APPLETS: &[Applet] = &[
     applet("setlock", setlock::main, "run a program while a file is locked"),
     applet("pgrphack", pgrphack::main, "run a program in a session of its own"),
     applet("fghack", fghack::main, "keep a program in the foreground"),
+    applet("chpst", chpst::main, "run a program with a changed process state"),
     applet("tai64n", tai64n::main, "put a time stamp before each line"),
     applet("tai64nlocal", tai64nlocal::main, "make time stamps readable"),
 ];

@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
@@ -41,7 +40,7 @@ fn run(args: &[OsString]) -> Result<u8, Die> {
     }
     match lock(file, wait) {
         // The program inherits the descriptor, and with it the lock.
-        Ok(locked) => locked.into_raw_fd(),
+        Ok(locked) => std::mem::forget(locked),
         Err(_) if silent => return Ok(0),
         Err((doing, errno)) => return Err(Die::sys("setlock", &[doing, file.as_bytes()], errno)),
     };

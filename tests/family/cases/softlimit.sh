@@ -16,6 +16,8 @@ limit() { show "$@" >limited; echo "$*"; diff plain limited; }
 ulimit -Sn 1000
 ulimit -Ss 8192
 ulimit -Sl 64
+ulimit -Sp 5000
+ulimit -Sc 0
 show >plain
 grep -c . plain
 for letter in a d f r s; do limit -$letter 100000000; done
