@@ -114,7 +114,9 @@ impl Service {
             |pid: i32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program == pinfold);
         let mut all = Process::all();
         all.retain(|process| {
-            process.is_alive() && process.link_to(&directory, word).is_some() && !is_ours(process.pid)
+            process.is_alive()
+                && process.traces().lead_to(&directory, word).is_some()
+                && !is_ours(process.pid)
         });
         all
     }
