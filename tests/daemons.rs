@@ -12,44 +12,38 @@ use std::process::Command;
 
 use common::processes::Process;
 use nix::sys::signal::Signal;
-use service::Service;
+use service::{Owner, Service};
 
 /// Runs a command of the test's own that must succeed.
-fn must(command: &mut Command) -> String {
+fn must(mut command: Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn mariadb(name: &'static str, from: &[&str]) -> Option<Service> {
-    let service =
-        Service::install(name, from, &["mysqld_safe", "mysqladmin", "mariadb", "mariadb-install-db"])?;
+fn mariadb(owner: Owner, name: &'static str, from: &[&str]) -> Option<Service> {
+    let programs = ["mysqld_safe", "mysqladmin", "mariadb", "mariadb-install-db"];
+    let service = Service::install(owner, name, from, &programs)?;
     // Not /tmp: a mariadbd that starts removes the temporary tables of all others there.
-    let [data, temporary] = ["data", "tmp"].map(|name| service.directory(name, "mysql"));
-    must(
-        Command::new("mariadb-install-db")
-            .args([
-                "--no-defaults",
-                "--user=mysql",
-                "--skip-test-db",
-                "--auth-root-authentication-method=normal",
-            ])
-            .arg(format!("--datadir={}", data.display()))
-            .arg(format!("--tmpdir={}", temporary.display())),
-    );
+    let [data, temporary] = ["data", "tmp"].map(|name| match owner {
+        Owner::Root => service.directory_of("mysql", name),
+        Owner::Ordinary => service.directory(name),
+    });
+    let mut install = service.sandbox.command("mariadb-install-db");
+    install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+    install.arg(format!("--datadir={}", data.display())).arg(format!("--tmpdir={}", temporary.display()));
+    if owner == Owner::Root {
+        install.arg("--user=mysql");
+    }
+    must(install);
     Some(service.scanned())
 }
 
 fn sql(service: &Service, statement: &str) -> String {
-    let socket = format!("--socket={}", service.path("data/socket").display());
-    must(Command::new("mariadb").args([
-        "--no-defaults",
-        &socket,
-        "--batch",
-        "--skip-column-names",
-        "-e",
-        statement,
-    ]))
+    let mut client = Command::new("mariadb");
+    client.args(["--no-defaults", "--user=root", "--batch", "--skip-column-names"]);
+    client.arg(format!("--socket={}", service.path("data/socket").display())).args(["-e", statement]);
+    must(client)
 }
 
 const RECOVERY: &str = "crash recovery";
@@ -74,7 +68,7 @@ fn stops_mariadb_cleanly(service: &Service) {
 /// init. The next `svc -u` repeats "A mysqld process already exists" every second.
 #[test]
 fn mariadb_by_mysqld_safe_without_exec_ends_cleanly() {
-    let Some(service) = mariadb("mariadb", &["mariadb"]) else { return };
+    let Some(service) = mariadb(Owner::Root, "mariadb", &["mariadb"]) else { return };
     stops_mariadb_cleanly(&service);
 
     // What an unclean end looks like, so that its absence above means something. mysqld_safe restarts it.
@@ -97,7 +91,15 @@ fn mariadb_by_mysqld_safe_without_exec_ends_cleanly() {
 /// the other three run on.
 #[test]
 fn mariadb_under_su_ends_cleanly() {
-    let Some(service) = mariadb("mariadb-su", &["mariadb", "mariadb-su"]) else { return };
+    let Some(service) = mariadb(Owner::Root, "mariadb-su", &["mariadb", "mariadb-su"]) else { return };
+    stops_mariadb_cleanly(&service);
+    service.stop();
+}
+
+/// Without root there may be no cgroup to write to; the fold is what descends from its root.
+#[test]
+fn mariadb_of_an_ordinary_user_ends_cleanly() {
+    let Some(service) = mariadb(Owner::Ordinary, "mariadb-user", &["mariadb"]) else { return };
     stops_mariadb_cleanly(&service);
     service.stop();
 }
@@ -106,8 +108,8 @@ fn mariadb_under_su_ends_cleanly() {
 /// 2 s after its own TERM: `exec flushd` in the middle of flushing; otherwise the shell between them, and
 /// flushd runs on, as it does without exec.
 fn flushes_to_the_end(name: &'static str, command: &str) {
-    let Some(service) = Service::install(name, &["flush"], &["su", "runuser"]) else { return };
-    let record = service.directory("record", "nobody").join("flush");
+    let Some(service) = Service::install(Owner::Root, name, &["flush"], &["su", "runuser"]) else { return };
+    let record = service.directory_of("nobody", "record").join("flush");
     service.write(
         "run",
         &format!("#!/bin/sh\nexec 2>&1\nFLUSHD=\"$PWD/flushd {}\"\n{command}\n", record.display()),
@@ -145,8 +147,8 @@ fn runuser_does_not_cut_the_flushing_short() {
 }
 
 fn slapd(name: &'static str) -> Option<Service> {
-    let service = Service::install(name, &["slapd"], &["slapd", "ldapwhoami"])?;
-    service.directory("data", "openldap");
+    let service = Service::install(Owner::Root, name, &["slapd"], &["slapd", "ldapwhoami"])?;
+    service.directory_of("openldap", "data");
     service.own_address();
     Some(service.scanned())
 }
@@ -177,9 +179,8 @@ fn slapd_that_does_not_answer_is_not_started() {
     assert!(service.sandbox.svstat(service.name).starts_with("down"));
 }
 
-fn apache(name: &'static str) -> Option<(Service, String)> {
-    let from: &[&str] = if name == "apache-daemon" { &["apache", "apache-daemon"] } else { &["apache"] };
-    let service = Service::install(name, from, &["apache2"])?;
+fn apache(owner: Owner, name: &'static str, from: &[&str]) -> Option<(Service, String)> {
+    let service = Service::install(owner, name, from, &["apache2"])?;
     service.write("www/index.html", "Hello from the fold\n");
     let address = service.own_address();
     Some((service.scanned(), address))
@@ -203,7 +204,7 @@ fn page(service: &Service, address: &str) {
 /// svscan's: `svc -d` ends them all, and `svstat` says "supervise not running".
 #[test]
 fn apache_in_the_foreground_ends_with_its_workers() {
-    let Some((service, address)) = apache("apache") else { return };
+    let Some((service, address)) = apache(Owner::Root, "apache", &["apache"]) else { return };
     service.start();
     page(&service, &address);
     assert!(service.processes().len() > 1, "prefork has workers: {:?}", service.processes());
@@ -213,30 +214,38 @@ fn apache_in_the_foreground_ends_with_its_workers() {
 
 /// daemontools: run ends at once with 0, and again every second ("httpd (pid 16214) already running"),
 /// while `svstat` says up; after `svc -d` it says down, and Apache serves on.
+fn daemonised_apache_ends(owner: Owner, name: &'static str) {
+    let Some((service, address)) = apache(owner, name, &["apache", "apache-daemon"]) else { return };
+    let mut before = String::new();
+    for _ in 0..2 {
+        service.start();
+        page(&service, &address);
+        let parent = service.read("run.pid");
+        assert_ne!(parent, before, "it is still the first one");
+        let reports = service.sandbox.reports();
+        assert!(!reports.contains("already running"), "started twice\n{reports}");
+        service.stop();
+        service.assert_says("error.log", "caught SIGTERM, shutting down");
+        before = parent;
+    }
+}
+
 #[test]
 fn apache_that_daemonises_is_up_and_ends_with_its_workers() {
-    let Some((service, address)) = apache("apache-daemon") else { return };
-    service.start();
-    page(&service, &address);
-    let parent = service.read("run.pid");
-    assert!(
-        !service.sandbox.reports().contains("already running"),
-        "started twice\n{}",
-        service.sandbox.reports()
-    );
-    service.stop();
-    service.assert_says("error.log", "caught SIGTERM, shutting down");
+    daemonised_apache_ends(Owner::Root, "apache-daemon");
+}
 
-    service.start();
-    page(&service, &address);
-    assert_ne!(service.read("run.pid"), parent);
-    service.stop();
+#[test]
+fn apache_of_an_ordinary_user_ends_with_its_workers() {
+    daemonised_apache_ends(Owner::Ordinary, "apache-user");
 }
 
 /// daemontools: `svc -d` ends the outer shell, and all that stands below setpriv runs on.
 #[test]
 fn setpriv_without_exec_leaves_nothing() {
-    let Some(service) = Service::install("setpriv", &["setpriv"], &["setpriv", "setsid"]) else { return };
+    let Some(service) = Service::install(Owner::Root, "setpriv", &["setpriv"], &["setpriv", "setsid"]) else {
+        return;
+    };
     let service = service.scanned();
     service.start();
     service.sandbox.wait_for("both sleeps of nobody", || {
@@ -255,7 +264,7 @@ fn setpriv_without_exec_leaves_nothing() {
 /// in readproctitle's line at the bottom of `ps`.
 fn tells_that_the_user_is_missing(name: &'static str, command: &str, message: &str) {
     let program = command.split(' ').next().unwrap();
-    let Some(service) = Service::install(name, &[], &["su"]) else { return };
+    let Some(service) = Service::install(Owner::Root, name, &[], &["su"]) else { return };
     service.write("run", &format!("#!/bin/sh\nexec {command}\n"));
     let service = service.scanned();
     let said = service.sandbox.run("svcstart", [service.name]);

@@ -10,6 +10,14 @@ use crate::common::processes::Process;
 use crate::common::sandbox::Said;
 use crate::common::{self, Family, Sandbox, Supervisor, is_root, skipped};
 
+/// Who runs the scanner and its services.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Root,
+    /// Nobody, or who runs the test.
+    Ordinary,
+}
+
 /// One service under a scanner. The fields are dropped in this order: the scanner before its sandbox.
 pub(crate) struct Service {
     pub(crate) name: &'static str,
@@ -19,18 +27,24 @@ pub(crate) struct Service {
 
 impl Service {
     /// Installs `tests/daemons/FROM` as service `name`, down. `None`, and said so, when the machine lacks
-    /// one of `programs`, or the test is not root.
-    pub(crate) fn install(name: &'static str, from: &[&str], programs: &[&str]) -> Option<Self> {
+    /// one of `programs`, or the test is not root as the service needs it.
+    pub(crate) fn install(
+        owner: Owner,
+        name: &'static str,
+        from: &[&str],
+        programs: &[&str],
+    ) -> Option<Self> {
         let lacking = programs.iter().find(|program| !on_path(program));
         if let Some(why) = lacking.map(|program| format!("no {program}; tests/setup installs it")) {
             skipped(&why);
             return None;
         }
-        if !is_root() {
+        if owner == Owner::Root && !is_root() {
             skipped("needs root, as the daemon itself does");
             return None;
         }
         let sandbox = Sandbox::new(name, Family::Ours).unwrap_or_else(|why| panic!("{why}"));
+        let sandbox = if owner == Owner::Ordinary { sandbox.unprivileged() } else { sandbox };
         let root = sandbox.scan().into_os_string().into_string().unwrap();
         let sandbox = sandbox.set("SVDIR", &root);
         sandbox.file(&format!("{name}/down"), "");
@@ -73,10 +87,16 @@ impl Service {
         self.sandbox.file(&format!("{}/{file}", self.name), content);
     }
 
-    /// A directory of the service that belongs to `user`.
-    pub(crate) fn directory(&self, name: &str, user: &str) -> PathBuf {
+    /// A directory of the service that belongs to its owner.
+    pub(crate) fn directory(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         self.sandbox.directory(&path);
+        path
+    }
+
+    /// A directory of the service that belongs to `user`.
+    pub(crate) fn directory_of(&self, user: &str, name: &str) -> PathBuf {
+        let path = self.directory(name);
         let user = User::from_name(user).unwrap().unwrap_or_else(|| panic!("no user {user}"));
         std::os::unix::fs::chown(&path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         path
