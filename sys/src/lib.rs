@@ -7,6 +7,7 @@ pub mod classic;
 pub mod clock;
 pub mod fail;
 pub mod files;
+pub mod foldroot;
 pub mod handover;
 pub mod process;
 pub mod raw;

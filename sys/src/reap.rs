@@ -86,7 +86,7 @@ fn wait(whom: Whom, flags: i32) -> Option<(i32, Ending)> {
     }
 }
 
-fn ending(code: i32, status: i32) -> Ending {
+pub(crate) fn ending(code: i32, status: i32) -> Ending {
     match code {
         libc::CLD_EXITED => Ending::Code(status as u8),
         libc::CLD_KILLED => Ending::Signal { number: status as u8, core: false },
