@@ -42,6 +42,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for option in LINK {
         rustc.args(["-C", &format!("link-arg={option}")]);
     }
+    if env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|name| name == "musl") {
+        // or it would bring that library's own start
+        rustc.args(["-C", "link-self-contained=no"]);
+    }
     if let Some(linker) = env::var_os("RUSTC_LINKER") {
         let mut option = std::ffi::OsString::from("linker=");
         option.push(linker);
