@@ -19,7 +19,8 @@ impl Signals {
         SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Signals).map_err(fail)
     }
 
-    /// The next signal that has come, if any.
+    /// The next signal that has come, if any. Not an iterator's: there may be another one later.
+    #[expect(clippy::should_implement_trait, reason = "None is not the end")]
     pub fn next(&mut self) -> Option<Signal> {
         loop {
             match self.0.read_signal() {

@@ -400,10 +400,11 @@ impl Slot {
             }
             let flags = flags as usize | libc::SIGCHLD as usize;
             let pidfd = (&raw mut pidfd) as usize;
-            // SAFETY: as below; the older call takes the top of the stack and, for CLONE_PIDFD, the place of
-            // the descriptor as parent_tid. Argument 4 is child_tid on x86-64 and tls on arm64 (argument 5).
+            // argument 4 is child_tid on x86-64, and tls on arm64, where child_tid is argument 5
             let (four, five) =
                 if cfg!(target_arch = "x86_64") { (busy as usize, 0) } else { (0, busy as usize) };
+            // SAFETY: as below; the older call takes the top of the stack and, for CLONE_PIDFD, the place of
+            // the descriptor as parent_tid.
             unsafe { raw::clone_to(libc::SYS_clone, [flags, top, pidfd, four, five], child, plan) }
         } else {
             let size = size_of::<libc::clone_args>();
