@@ -81,8 +81,9 @@ pub fn run(directory: &Path) -> Result<u8, Fail> {
     loop {
         guardian.wait();
         guardian.take_signals();
-        guardian.look_at_children();
+        // first what the supervisor had to say, then whether it has ended
         guardian.listen();
+        guardian.look_at_children();
         guardian.speak();
         if let Some(code) = guardian.ended() {
             return Ok(code);
@@ -162,7 +163,8 @@ impl Guardian {
     fn supervisor_ended(&mut self, ending: Ending) {
         let lived = self.supervisor.take().map_or(0, |ward| monotonic_ms().saturating_sub(ward.born));
         self.told.clear();
-        if self.done {
+        if self.done || ending == Ending::Code(0) {
+            self.done = true; // it ends by itself when everything has been stopped, and only then
             return;
         }
         if !self.proven {

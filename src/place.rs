@@ -34,6 +34,19 @@ pub fn candidates(directory: &Path) -> Vec<PathBuf> {
     places
 }
 
+/// Removes a run directory: the lock last, so that nobody who comes after finds his own files removed.
+pub fn remove(run: &Path) {
+    for entry in std::fs::read_dir(run).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_name() != "lock" && std::fs::remove_dir_all(&path).is_err() {
+            // what can't be removed (a full or read-only file system) is only litter
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+    let _ = std::fs::remove_file(run.join("lock"));
+    let _ = std::fs::remove_dir(run);
+}
+
 /// A path as one file name: `/` becomes `-`, what is not plain becomes `\xNN`; a leading `/` is dropped.
 /// Two paths never share a name (long ones are cut and end in a hash of the whole).
 pub fn escape(path: &OsStr) -> OsString {

@@ -31,8 +31,7 @@ fn try_svscan(directory: Option<&OsStr>) -> Result<u8, Die> {
     })?;
     let ended = guardian::run(&directory).map_err(|fail| fatal("svscan", &fail));
     if let Ok(0) = ended {
-        // nothing is left to be asked about; the lock goes last
-        let _ = std::fs::remove_dir_all(&run);
+        crate::place::remove(&run);
     }
     ended
 }
@@ -51,9 +50,8 @@ fn try_supervise(args: &[OsString]) -> Result<u8, Die> {
     let supervisor = Supervisor::open(Task::One(directory), None).map_err(|fail| {
         Die::fatal("supervise", &[b"unable to supervise ", shown, b": ", fail.doing.as_bytes()])
     })?;
-    let left = supervisor.run();
-    if left == 0 {
-        let _ = std::fs::remove_dir_all(&run);
+    if supervisor.run() {
+        crate::place::remove(&run);
     }
     Ok(0)
 }
@@ -65,7 +63,10 @@ pub(super) fn supervisor(args: &[OsString]) -> u8 {
     let line = sys::handover::inherited(LINE).map(Line::from_fd);
     let directory = PathBuf::from(args.get(1).cloned().unwrap_or_default());
     let opened = Supervisor::open(Task::Directory(directory), line);
-    code(opened.map_err(|fail| fatal("svscan", &fail)).map(Supervisor::run))
+    code(opened.map_err(|fail| fatal("svscan", &fail)).map(|supervisor| {
+        supervisor.run();
+        0
+    }))
 }
 
 /// The catcher below a guardian; `ps` shows `pinfold-catcher: /service`.

@@ -145,6 +145,15 @@ impl Supervisor {
         }
     }
 
+    /// Sends everything, at the end, when there is nothing else to do; a guardian that hangs is not waited for.
+    pub(super) fn drain_guardian(&mut self) {
+        for _ in 0..100 {
+            self.flush_guardian();
+            let Some(keeping) = self.keeping.as_ref().filter(|keeping| keeping.full) else { return };
+            let _ = poll(&mut [PollFd::new(keeping.line.as_fd(), PollFlags::POLLOUT)], PollTimeout::from(100u16));
+        }
+    }
+
     /// What the guardian has to say.
     pub(super) fn hear_guardian(&mut self) {
         loop {

@@ -119,8 +119,8 @@ pub struct Supervisor {
 const BATCH: usize = 256;
 
 impl Supervisor {
-    /// Runs until everything is down and forgotten, and gives the exit code.
-    pub fn run(mut self) -> u8 {
+    /// Runs until everything is down and forgotten; false if `supervise` was ended and its service goes on.
+    pub fn run(mut self) -> bool {
         let mut events = vec![EpollEvent::empty(); BATCH];
         while !self.is_over() {
             let count = self.wait(&mut events);

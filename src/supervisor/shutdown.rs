@@ -102,17 +102,17 @@ impl Supervisor {
     }
 
     /// Everything is down and forgotten (or, for `supervise` ended by a signal, left as it is).
-    pub(super) fn close(mut self) -> u8 {
+    pub(super) fn close(mut self) -> bool {
         if self.abandon {
-            return 0;
+            return false;
         }
         let _ = self.table.clear();
         self.note(Note::Plain(Say::Done));
-        self.flush_guardian();
+        self.drain_guardian();
         if let Err(fail) = self.fence.containment.leave() {
             say::warning(&fail.to_string());
         }
-        0
+        true
     }
 
     /// The guardian's pid: our parent, while there is one.
