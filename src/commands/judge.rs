@@ -108,8 +108,7 @@ impl Judge {
 }
 
 fn is_running(sight: &Sight) -> bool {
-    let daemonising =
-        matches!(sight, Sight::Ours(r) if matches!(r.state.phase, Phase::Daemonising { .. }));
+    let daemonising = matches!(sight, Sight::Ours(r) if matches!(r.state.phase, Phase::Daemonising { .. }));
     sight.is_up() || daemonising
 }
 

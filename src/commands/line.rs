@@ -5,7 +5,7 @@ use std::io::Write;
 
 /// The line of one service: its head, a dot a second, and how it ended.
 pub(super) struct Line {
-    program: &'static str,
+    program: String,
     shown: String,
     head: String,
     quiet: bool,
@@ -17,10 +17,11 @@ pub(super) struct Line {
 
 impl Line {
     /// Begins it: `Stopping /service/mldonkey/ `. `quiet`: only failures are told, on standard error.
-    pub(super) fn begin(program: &'static str, verb: &str, shown: &str, quiet: bool) -> Line {
+    pub(super) fn begin(program: &str, verb: &str, shown: &str, quiet: bool) -> Line {
         let head = format!("{verb} {shown} ");
         let began = sys::clock::monotonic_ms();
-        let line = Line { program, shown: shown.to_owned(), head, quiet, dots: 0, began, after: None };
+        let (program, shown) = (program.to_owned(), shown.to_owned());
+        let line = Line { program, shown, head, quiet, dots: 0, began, after: None };
         line.write(line.head.as_bytes());
         line
     }

@@ -1,6 +1,35 @@
 //! What can be called: the lasting processes, and the administrator's commands.
+//!
+//! The commands know the supervisor by its files only: letters on `control`, `supervise/status`, the table,
+//! the catcher's files. There is no socket, and a command works as well, or as ill, when the supervisor hangs.
 
+mod administer;
+mod check;
+mod cli;
+mod doctor;
+mod failure;
+mod json;
+mod judge;
+mod last_words;
 mod lasting;
+mod line;
+mod lint;
+mod members;
+mod reason;
+mod rows;
+mod scan;
+mod script;
+mod service;
+mod session;
+mod start;
+mod status;
+mod stop;
+mod tables;
+mod terminal;
+mod tree;
+mod verbs;
+mod vigil;
+mod wait;
 
 use compat::Applet;
 use std::ffi::OsStr;
@@ -8,17 +37,44 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Pinfold's own commands by their names, beside the family's in [`compat::APPLETS`].
 pub const APPLETS: &[Applet] = &[
-    Applet { name: "svscan", main: lasting::svscan, help: "supervise every service of a directory" },
-    Applet { name: "supervise", main: lasting::supervise, help: "supervise one service by hand" },
+    applet("svscan", lasting::svscan, "supervise every service of a directory"),
+    applet("supervise", lasting::supervise, "supervise one service by hand"),
+    applet(
+        "svcstart",
+        |args| administer::applet("svcstart", args),
+        "start services, and check that they work",
+    ),
+    applet(
+        "svcstop",
+        |args| administer::applet("svcstop", args),
+        "stop services, and check that nothing is left",
+    ),
+    applet(
+        "svcrestart",
+        |args| administer::applet("svcrestart", args),
+        "stop and start services that are running",
+    ),
+    applet(
+        "svcreset",
+        |args| administer::applet("svcreset", args),
+        "start or stop services as their file down says",
+    ),
 ];
 
 /// Names that pinfold gives its own processes, for `ps`; not for people to call.
-const OWN: &[Applet] = &[
-    Applet { name: "pinfold:", main: lasting::supervisor, help: "" },
-    Applet { name: "pinfold-catcher:", main: lasting::catcher, help: "" },
-];
+const OWN: &[Applet] =
+    &[applet("pinfold:", lasting::supervisor, ""), applet("pinfold-catcher:", lasting::catcher, "")];
+
+/// The verbs of `pinfold` itself: no tools with names of their own.
+const VERBS: Applet = applet("pinfold", verbs::main, "");
+
+const fn applet(name: &'static str, main: fn(&[std::ffi::OsString]) -> u8, help: &'static str) -> Applet {
+    Applet { name, main, help }
+}
 
 /// Finds a command, the family's or pinfold's own, by exactly its name.
 pub fn find(name: &OsStr) -> Option<&'static Applet> {
-    compat::APPLETS.iter().chain(APPLETS).chain(OWN).find(|applet| applet.name.as_bytes() == name.as_bytes())
+    let tools = compat::APPLETS.iter().chain(APPLETS).chain(OWN);
+    let mut named = tools.filter(|applet| applet.name.as_bytes() == name.as_bytes());
+    named.next().or_else(|| verbs::is_one(name).then_some(&VERBS))
 }

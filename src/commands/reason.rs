@@ -63,10 +63,10 @@ pub(super) fn escaped(c: char) -> impl Iterator<Item = char> {
     plain.into_iter().chain(c.is_control().then(|| c.escape_default()).into_iter().flatten())
 }
 
-/// `exit 1`, `killed by SIGSEGV (core dumped)`.
+/// `exit 1`, `ended by SIGSEGV (core dumped)`.
 pub(super) fn ending_words(ending: Ending) -> String {
     match ending {
-        Ending::Signal { .. } => format!("killed by {ending}"),
+        Ending::Signal { .. } => format!("ended by {ending}"),
         Ending::Code(_) | Ending::Unknown => ending.to_string(),
     }
 }
@@ -89,7 +89,9 @@ pub(super) fn state(record: &Record, now: Ms) -> String {
         Phase::Sweeping { rung, .. } => ending_for("sweeping", rung, record, now),
         Phase::Finishing { .. } => "finishing".to_owned(),
         Phase::Backoff { cause: Cause::NotStarted } => format!("can't start{}", again(state.deadline, now)),
-        Phase::Backoff { .. } if state.quick_deaths > 1 => format!("crash loop{}", again(state.deadline, now)),
+        Phase::Backoff { .. } if state.quick_deaths > 1 => {
+            format!("crash loop{}", again(state.deadline, now))
+        }
         Phase::Backoff { .. } => format!("restarting{}", again(state.deadline, now)),
         Phase::Failed { .. } => "failed".to_owned(),
     };

@@ -1,0 +1,205 @@
+//! What there is to show of services: one [`Row`] each, for the table and for JSON.
+
+use super::failure::Failure;
+use super::members::{self, Members};
+use super::service::{Service, Sight};
+use super::tables::{self, Life};
+use crate::machine::{Ms, Phase};
+use crate::record::Record;
+use crate::table::{Head, View};
+use compat::status::Status;
+use compat::tai::Tai64n;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use sys::clock::{monotonic_ms, wall};
+
+/// A supervisor, for what is shown.
+#[derive(Clone, Debug)]
+pub(super) struct Keeper {
+    /// What it says of itself.
+    pub(super) head: Head,
+    /// Its run directory.
+    pub(super) run: PathBuf,
+    /// Whether it lives.
+    pub(super) life: Life,
+}
+
+/// What is known of a service, and from whom.
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    /// Pinfold's table.
+    Ours(Box<Record>, Rc<Keeper>),
+    /// Another family's supervisor.
+    Others(Status),
+}
+
+/// A service, for what is shown.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// Its name below the scan directory; bytes that are no text are replaced.
+    pub(super) name: String,
+    /// Its directory.
+    pub(super) directory: PathBuf,
+    /// All else.
+    pub(super) known: Known,
+    /// How many processes are in its fold.
+    pub(super) processes: Option<usize>,
+    /// What they use of memory, in bytes.
+    pub(super) memory: Option<u64>,
+    /// There is no file `down`: it is started at boot.
+    pub(super) enabled: bool,
+}
+
+/// Everything that pinfold supervises, by scan directory and name.
+pub(super) fn all() -> Vec<Row> {
+    let members = Members::default();
+    let mut rows = Vec::new();
+    for View { head, mut records, run } in tables::all() {
+        records.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        let keeper = Rc::new(Keeper { life: tables::life(&head), head, run });
+        rows.extend(records.into_iter().map(|(_, record)| Row::ours(record, &keeper, &members)));
+    }
+    rows
+}
+
+/// The one service that is meant by `name`, as its living supervisor has it, else as it was last known.
+pub(super) fn one(name: &OsStr) -> Result<Row, Failure> {
+    let mut service = Service::find(name)?;
+    let members = Members::default();
+    match service.look() {
+        Sight::Ours(record) => {
+            let Some(entry) = &service.entry else { return Err(Failure::no("not supervised")) };
+            let life = tables::life(&entry.head);
+            let keeper = Rc::new(Keeper { life, head: entry.head.clone(), run: entry.run.clone() });
+            Ok(Row::ours(*record, &keeper, &members))
+        }
+        Sight::Others(status) => Ok(Row::others(&service, status)),
+        Sight::Nobody => last_known(&service, &members).ok_or_else(|| match service.tell(&[]) {
+            Err(failure) => failure,
+            Ok(()) => Failure::no("not supervised"),
+        }),
+    }
+}
+
+/// Those of `names`; for each that can't be shown, its name and why.
+pub(super) fn named(names: &[OsString]) -> (Vec<Row>, Vec<(String, Failure)>) {
+    let mut rows = Vec::new();
+    let mut failures = Vec::new();
+    for name in names {
+        match one(name) {
+            Ok(row) => rows.push(row),
+            Err(failure) => failures.push((Service::as_named(name), failure)),
+        }
+    }
+    (rows, failures)
+}
+
+/// From a table whose supervisor is gone.
+fn last_known(service: &Service, members: &Members) -> Option<Row> {
+    tables::all().into_iter().find_map(|View { head, records, run }| {
+        let is_it = |record: &Record| {
+            let meta = std::fs::metadata(tables::directory_of(&head, record));
+            meta.is_ok_and(|meta| (meta.dev(), meta.ino()) == service.inode)
+        };
+        let (_, record) = records.into_iter().find(|(_, record)| is_it(record))?;
+        let keeper = Rc::new(Keeper { life: tables::life(&head), head, run });
+        Some(Row::ours(record, &keeper, members))
+    })
+}
+
+impl Row {
+    fn ours(record: Record, keeper: &Rc<Keeper>, members: &Members) -> Row {
+        let directory = tables::directory_of(&keeper.head, &record);
+        Row {
+            name: String::from_utf8_lossy(&record.name).into_owned(),
+            processes: members.count(&keeper.head, &record),
+            memory: members::group(&keeper.head, &record).and_then(|group| members::memory(&group)),
+            enabled: is_enabled(&directory),
+            directory,
+            known: Known::Ours(Box::new(record), Rc::clone(keeper)),
+        }
+    }
+
+    fn others(service: &Service, status: Status) -> Row {
+        let name = service.directory.file_name().unwrap_or(service.directory.as_os_str());
+        Row {
+            name: name.to_string_lossy().into_owned(),
+            directory: service.directory.clone(),
+            known: Known::Others(status),
+            processes: None,
+            memory: None,
+            enabled: is_enabled(&service.directory),
+        }
+    }
+
+    /// The table's record, if pinfold supervises it.
+    pub(super) fn record(&self) -> Option<&Record> {
+        match &self.known {
+            Known::Ours(record, _) => Some(record),
+            Known::Others(_) => None,
+        }
+    }
+
+    /// Pinfold's supervisor over it.
+    pub(super) fn keeper(&self) -> Option<&Rc<Keeper>> {
+        match &self.known {
+            Known::Ours(_, keeper) => Some(keeper),
+            Known::Others(_) => None,
+        }
+    }
+
+    /// What is shown is how it was when its supervisor died.
+    pub(super) fn is_last_known(&self) -> bool {
+        self.keeper().is_some_and(|keeper| keeper.life == Life::Gone)
+    }
+
+    /// It is the log service of another.
+    pub(super) fn is_log(&self) -> bool {
+        self.name.ends_with("/log")
+    }
+
+    /// The process that stands for it; one that has died unnoticed is none.
+    pub(super) fn pid(&self) -> Option<i32> {
+        match &self.known {
+            Known::Ours(record, _) if self.is_last_known() => {
+                record.leader.filter(|who| who.exists()).map(|who| who.pid)
+            }
+            Known::Ours(record, _) => record.leader.map(|who| who.pid),
+            Known::Others(status) => i32::try_from(status.pid).ok().filter(|&pid| pid != 0),
+        }
+    }
+
+    /// Whether something of it runs, as init scripts' `status` means it.
+    pub(super) fn is_running(&self) -> bool {
+        match &self.known {
+            Known::Ours(..) if self.is_last_known() => self.pid().is_some(),
+            Known::Ours(record, _) => !record.state.phase.is_still(),
+            Known::Others(_) => self.pid().is_some(),
+        }
+    }
+
+    /// How long it has been up, or down: seconds.
+    pub(super) fn seconds(&self) -> u64 {
+        match &self.known {
+            Known::Ours(record, _) => match record.state.phase {
+                Phase::Starting { since } | Phase::Ready { since, .. } | Phase::Daemonising { since } => {
+                    monotonic_ms().saturating_sub(since) / 1000
+                }
+                _ => u64::try_from(wall().0 - record.changed.0).unwrap_or(0),
+            },
+            Known::Others(status) => status.stamp.seconds_until(Tai64n::now()),
+        }
+    }
+
+    /// In how many seconds the supervisor does the next thing by itself: starts it, kills it.
+    pub(super) fn due(&self, now: Ms) -> Option<u64> {
+        let deadline = self.record()?.state.deadline?;
+        Some(deadline.saturating_sub(now).div_ceil(1000))
+    }
+}
+
+fn is_enabled(directory: &Path) -> bool {
+    !directory.join("down").exists()
+}

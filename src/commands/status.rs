@@ -1,0 +1,203 @@
+//! `pinfold status`: a table of services.
+
+use super::failure::{Failure, NO, NOT_RUNNING, OK};
+use super::rows::{self, Known, Row};
+use super::tables::Life;
+use super::terminal::{Paint, Table};
+use super::{cli, json, reason};
+use crate::machine::{Cause, Phase};
+use crate::record::Record;
+use clap::{ArgMatches, Command};
+use std::io::Write;
+use sys::clock::monotonic_ms;
+
+/// The verb's command line.
+pub(super) fn define() -> Command {
+    let more = "\
+Without NAMEs everything that pinfold supervises is shown; log services only if they are in trouble, or with -v. \
+PROCESSES counts everybody in the service's fold, MEMORY is theirs where the kernel counts it. What is known comes \
+from the supervisor's table, so it is shown also when the supervisor hangs or is gone.";
+    let after = "\
+Examples:
+  pinfold status
+  pinfold status -v squid
+  pinfold status --json | jq -r '.services[] | select(.state == \"failed\").name'
+
+Exit codes: 0 shown; 1 a NAME is not supervised, or nothing is; 2 wrong usage; 3 the one NAME given is not \
+running; 4 no permission.";
+    cli::command("status", "Show what services do", more, after)
+        .arg(cli::names(false))
+        .arg(cli::switch("json", None, "Print JSON; its fields are listed in docs/json.md"))
+        .arg(cli::switch("verbose", Some('v'), "Show log services, and each service's last stop"))
+}
+
+/// Does it.
+pub(super) fn run(matches: &ArgMatches) -> u8 {
+    let names = cli::named(matches);
+    let (rows, failures) = if names.is_empty() { (rows::all(), Vec::new()) } else { rows::named(&names) };
+    let verbose = cli::is_on(matches, "verbose");
+    let printed = match cli::is_on(matches, "json") {
+        true => json::print_status(&rows),
+        false => print(&rows, verbose, &names),
+    };
+    complain(&failures);
+    let worst = failures.iter().map(|(_, failure)| failure.code).max();
+    match (worst, &rows[..], names.len()) {
+        _ if printed.is_err() => NO,
+        (Some(code), ..) => code,
+        (None, [], 0) => {
+            let _ = writeln!(std::io::stderr(), "pinfold: nothing is supervised here");
+            NO
+        }
+        (None, [row], 1) if !row.is_running() => NOT_RUNNING,
+        (None, ..) => OK,
+    }
+}
+
+/// Tells which names can't be shown.
+pub(super) fn complain(failures: &[(String, Failure)]) {
+    for (name, failure) in failures {
+        let _ = writeln!(std::io::stderr(), "{name}: {}", failure.reason);
+    }
+}
+
+fn print(rows: &[Row], verbose: bool, names: &[std::ffi::OsString]) -> std::io::Result<()> {
+    let head = ["NAME", "STATE", "PID", "UPTIME", "PROCESSES", "MEMORY", "CONTAINMENT", "LAST EXIT", ""];
+    let mut table = Table::new(&head);
+    let several = rows.windows(2).any(|two| directory(&two[0]) != directory(&two[1]));
+    let mut last = None;
+    for row in rows.iter().filter(|row| !row.is_log() || verbose || is_troubled(row) || names.len() == 1) {
+        if last != Some(directory(row)) {
+            table.title(title(row, several));
+            last = Some(directory(row));
+        }
+        let (cells, paint) = cells(row);
+        table.row(cells, paint);
+        if verbose && let Some(record) = row.record().filter(|record| record.receipt.found > 0) {
+            for line in super::stop::lines(&record.receipt) {
+                table.note(format!("  last stop: {line}"));
+            }
+        }
+    }
+    table.print()
+}
+
+fn directory(row: &Row) -> Option<&[u8]> {
+    row.keeper().map(|keeper| &keeper.head.directory[..])
+}
+
+/// What there is to say above the services of a supervisor.
+fn title(row: &Row, several: bool) -> Option<String> {
+    let Some(keeper) = row.keeper() else {
+        return several.then(|| "supervised by another program:".to_owned());
+    };
+    let directory = String::from_utf8_lossy(&keeper.head.directory).escape_debug().to_string();
+    let trouble = match keeper.life {
+        Life::Supervised => return several.then(|| format!("{directory}:")),
+        Life::Between => "its supervisor has died, another one is being started",
+        Life::Gone => "its supervisor is gone; this is what was last known",
+    };
+    Some(format!("{directory}: {trouble}"))
+}
+
+fn cells(row: &Row) -> ([String; 9], Paint) {
+    let dash = || "-".to_owned();
+    let name = match row.name.strip_suffix("/log") {
+        Some(main) if row.is_log() => format!("  {main}/log"),
+        _ => row.name.clone(),
+    };
+    let (state, paint) = state(row);
+    let record = row.record();
+    let last_exit = record.and_then(|record| record.last_exit).map_or(dash(), |ending| ending.to_string());
+    let cells = [
+        name,
+        state,
+        row.pid().map_or(dash(), |pid| pid.to_string()),
+        time(row.seconds()),
+        row.processes.map_or(dash(), |count| count.to_string()),
+        row.memory.map_or(dash(), size),
+        row.keeper().map_or("none".to_owned(), |keeper| keeper.head.containment.clone()),
+        last_exit,
+        notes(row),
+    ];
+    (cells, paint)
+}
+
+fn state(row: &Row) -> (String, Paint) {
+    let (text, paint) = match &row.known {
+        Known::Ours(record, _) => (reason::state(record, monotonic_ms()), paint(record)),
+        Known::Others(status) if status.paused => ("paused".to_owned(), Paint::Busy),
+        Known::Others(status) if status.pid == 0 => ("down".to_owned(), Paint::Down),
+        Known::Others(_) => ("up".to_owned(), Paint::Good),
+    };
+    match (row.is_last_known(), row.is_running()) {
+        (false, _) => (text, paint),
+        (true, true) => (format!("{text}?"), Paint::Busy),
+        (true, false) => (format!("{text}?"), Paint::Down),
+    }
+}
+
+fn paint(record: &Record) -> Paint {
+    match record.state.phase {
+        _ if record.state.paused => Paint::Busy,
+        Phase::Down => Paint::Down,
+        Phase::Ready { .. } => Paint::Good,
+        Phase::Failed { .. } | Phase::Backoff { cause: Cause::NotStarted | Cause::Late | Cause::Unfit } => {
+            Paint::Bad
+        }
+        Phase::Backoff { .. } if record.state.quick_deaths > 1 => Paint::Bad,
+        _ => Paint::Busy,
+    }
+}
+
+/// Something an administrator would want to see also of a service that is usually not shown.
+fn is_troubled(row: &Row) -> bool {
+    row.record().is_some_and(|record| paint(record) != Paint::Good)
+}
+
+fn notes(row: &Row) -> String {
+    let unlike = match (row.is_running(), row.enabled) {
+        (true, false) => Some("normally down"),
+        (false, true) => Some("normally up"),
+        _ => None,
+    };
+    let message = row.record().map(|record| record.message.as_str()).filter(|text| !text.is_empty());
+    let notes: Vec<&str> = unlike.into_iter().chain(message).collect();
+    notes.join("; ")
+}
+
+/// A time for people: two units at the most.
+pub(super) fn time(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{minutes} min"),
+        7200..172_800 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// Bytes for people.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    let mut value = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_are_short() {
+        let times = [0, 119, 120, 7199, 7200, 90_061, 172_800].map(time);
+        assert_eq!(times, ["0 s", "119 s", "2 min", "119 min", "2 h 0 min", "25 h 1 min", "2 d 0 h"]);
+        let sizes = [0, 4096, 12_345, 999_499, 999_600, 1 << 30].map(size);
+        assert_eq!(sizes, ["0.0 kB", "4.1 kB", "12 kB", "999 kB", "1.0 MB", "1.1 GB"]);
+    }
+}

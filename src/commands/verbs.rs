@@ -1,0 +1,99 @@
+//! `pinfold VERB …`: the table of verbs, and the help over them.
+
+use super::failure::{NO, USAGE};
+use super::{APPLETS, administer, check, cli, doctor, scan, status, tree, wait};
+use clap::{ArgMatches, Command};
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+
+/// One verb.
+struct Verb {
+    name: &'static str,
+    /// Its command line.
+    define: fn() -> Command,
+    /// Does it, and gives the exit code.
+    run: fn(&ArgMatches) -> u8,
+}
+
+/// One of [`administer::ORDERS`] as a verb.
+macro_rules! order {
+    ($name:literal) => {
+        Verb {
+            name: $name,
+            define: || administer::order($name).define_verb(),
+            run: |matches| administer::order($name).run_verb(matches),
+        }
+    };
+}
+
+/// Every verb, in the order of the help.
+const VERBS: [Verb; 12] = [
+    Verb { name: "status", define: status::define, run: status::run },
+    Verb { name: "tree", define: tree::define, run: tree::run },
+    order!("start"),
+    order!("stop"),
+    order!("restart"),
+    order!("reset"),
+    order!("enable"),
+    order!("disable"),
+    Verb { name: "wait", define: wait::define, run: wait::run },
+    Verb { name: "scan", define: scan::define, run: scan::run },
+    Verb { name: "check", define: check::define, run: check::run },
+    Verb { name: "doctor", define: doctor::define, run: doctor::run },
+];
+
+/// What is asked for in place of a verb.
+const HELP: [&str; 5] = ["help", "--help", "-h", "--version", "-V"];
+
+const ABOUT: &str = "\
+A process supervisor in which no process strays.
+
+Each directory below the service root is a service: its program `run` is started, started again when it ends, and \
+stopped with everything that it has started. svscan supervises; these verbs show and control.";
+
+/// Whether `pinfold NAME` is for us.
+pub(super) fn is_one(name: &OsStr) -> bool {
+    VERBS.iter().map(|verb| verb.name).chain(HELP).any(|known| name == known)
+}
+
+/// `VERB ARGUMENTS…`.
+pub(super) fn main(args: &[OsString]) -> u8 {
+    let verb = args.first().and_then(|name| VERBS.iter().find(|verb| name == verb.name));
+    match verb {
+        Some(verb) => {
+            let command = (verb.define)().bin_name(format!("pinfold {}", verb.name));
+            cli::parse(command, args, USAGE, verb.run)
+        }
+        None => help(args),
+    }
+}
+
+/// `pinfold help`, `pinfold help VERB`, `pinfold --version`; or what is no verb at all.
+fn help(args: &[OsString]) -> u8 {
+    let tools: Vec<String> = compat::APPLETS
+        .iter()
+        .chain(APPLETS)
+        .map(|applet| format!("  {:12} {}", applet.name, applet.help))
+        .collect();
+    let after = format!(
+        "Tools, by their own names or as pinfold TOOL ARGUMENTS:\n{}\n\nExit codes: 0 done, or yes; 1 failed, or \
+         no; 2 wrong usage; 3 the one service asked about is not running; 4 no permission.",
+        tools.join("\n")
+    );
+    let command = Command::new("pinfold")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(after)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(false)
+        .styles(clap::builder::styling::Styles::plain())
+        .max_term_width(100)
+        .subcommands(VERBS.iter().map(|verb| (verb.define)()));
+    let args = std::iter::once(OsString::from("pinfold")).chain(args.iter().cloned());
+    cli::parse(command, &args.collect::<Vec<_>>(), USAGE, |_| {
+        // every verb is found before; there is nothing else that could be asked for
+        let _ = writeln!(std::io::stderr(), "pinfold: no such verb; see pinfold help");
+        NO
+    })
+}
