@@ -36,6 +36,10 @@ impl Supervisor {
                 self.process_ended(pid, ending);
             }
         }
+        let ended = std::mem::take(&mut self.leaders_ended);
+        if !ended.is_empty() {
+            self.look_for_strays(&ended);
+        }
         let mut look = std::mem::take(&mut self.to_look);
         if std::mem::take(&mut self.stranger_ended) {
             look.extend(&self.waiting);
@@ -84,6 +88,7 @@ impl Supervisor {
             Role::Leader => self.leader_ended(index, pid, ending),
             Role::Finish => self.finish_ended(index, ending),
             Role::Script => self.script_ended(index, pid, ending),
+            Role::Stray => {}
             Role::Root => self.root_ended(index, pid),
             Role::Met => {
                 if let Some(stop) = self.service(index).and_then(|service| service.stop.as_mut()) {
@@ -122,10 +127,14 @@ impl Supervisor {
         if verdict.is_none() {
             service.missing_since = None;
         }
+        let by_descent = service.fold.root().is_some();
         if let Some(leader) = leader {
             self.unwatch(leader.pidfd.as_fd());
         }
-        self.let_go(index);
+        if !by_descent {
+            self.leaders_ended.push(index);
+        }
+        self.to_look.push(index);
     }
 
     fn finish_ended(&mut self, index: u32, ending: Ending) {

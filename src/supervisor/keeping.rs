@@ -150,7 +150,8 @@ impl Supervisor {
         for _ in 0..100 {
             self.flush_guardian();
             let Some(keeping) = self.keeping.as_ref().filter(|keeping| keeping.full) else { return };
-            let _ = poll(&mut [PollFd::new(keeping.line.as_fd(), PollFlags::POLLOUT)], PollTimeout::from(100u16));
+            let _ =
+                poll(&mut [PollFd::new(keeping.line.as_fd(), PollFlags::POLLOUT)], PollTimeout::from(100u16));
         }
     }
 

@@ -20,6 +20,7 @@ mod service;
 mod shutdown;
 mod source;
 mod start;
+mod strays;
 mod timers;
 
 use crate::fold::{Fence, Fold};
@@ -56,6 +57,8 @@ enum Role {
     Script,
     /// Somebody met during a stop.
     Met,
+    /// Somebody who has left his service's cgroup, and has been named.
+    Stray,
 }
 
 /// How this supervisor was called.
@@ -108,6 +111,8 @@ pub struct Supervisor {
     passing: Option<Signal>,
     /// Services to be looked at, once all ends have been taken.
     to_look: Vec<u32>,
+    /// Services whose leader has ended since children were last taken.
+    leaders_ended: Vec<u32>,
     /// A process that is nobody's we know has ended: all that wait look again.
     stranger_ended: bool,
     children_ended: bool,

@@ -66,6 +66,7 @@ impl Supervisor {
             rubbish: Vec::new(),
             passing: None,
             to_look: Vec::new(),
+            leaders_ended: Vec::new(),
             stranger_ended: false,
             children_ended: true,
             abandon: false,

@@ -7,6 +7,9 @@ use crate::say;
 use sys::clock::wall;
 use sys::{Errno, Fail};
 
+/// So many quick deaths in a row are reported as a crash loop.
+const LOOP: u16 = 3;
+
 impl Supervisor {
     /// The state of a service has changed from `before`: deadlines, stamps, what is waited for.
     pub(super) fn entered(&mut self, index: u32, before: State, now: Ms) {
@@ -25,9 +28,32 @@ impl Supervisor {
                 service.shown_as.receipt = stop.receipt(now);
             }
         }
-        if let Phase::Failed { cause } = state.phase {
-            self.complain(index, failed(cause));
+        match state.phase {
+            Phase::Failed { cause } => self.complain(index, failed(cause)),
+            Phase::Backoff { cause: Cause::Exited { quick: true, clean: false } }
+                if state.quick_deaths >= LOOP =>
+            {
+                self.report_loop(index);
+            }
+            Phase::Backoff { cause: Cause::Late } => {
+                self.complain(index, "it was not ready in time (timeout-up)")
+            }
+            Phase::Backoff { cause: Cause::Unfit } => {
+                self.complain(index, "failed: its own start check took it down")
+            }
+            _ => {}
         }
+    }
+
+    /// It dies as soon as it is started, again and again.
+    fn report_loop(&mut self, index: u32) {
+        let Some(service) = self.service(index) else { return };
+        let how = service.shown_as.last_exit.map_or(String::new(), |ending| format!(" ({ending})"));
+        let cap = service.settings.config.backoff_max / 1000;
+        self.complain(
+            index,
+            &format!("crash loop: it ends within a second of each start{how}; tried every {cap} s at most"),
+        );
     }
 
     /// What the state asks for: a deadline, and to be looked at until its fold is empty.
