@@ -102,14 +102,36 @@ impl Group {
         self.made
     }
 
-    /// Makes sure that it is there, empty of what was, and good to be born into: makes it; or, after a kill,
-    /// removes it and makes it anew, under the next generation's name if it can't be removed.
-    /// Nothing is done to a group that is in use and was never killed.
+    /// Makes sure that it is there and, if it can be, good to be born into: makes it; or, after a kill, removes it
+    /// and makes it anew, under the next generation's name if it can't be removed though it is empty.
+    /// A group in which somebody lives is left as it is.
     pub fn make(&mut self, house: &House) -> Result<(), Fail> {
         // somebody may have tidied up
-        if self.made && !self.spent && at::exists(house, &self.name) {
+        if self.made && at::exists(house, &self.name) {
+            if !self.spent {
+                return Ok(());
+            }
+            if remove(house, &self.name).is_err()
+                && house::populated(house, house.hierarchy(), &self.name) != Ok(false)
+            {
+                return Ok(());
+            }
+        }
+        self.make_anew(house)
+    }
+
+    /// Makes it if it is not there, and leaves it as it is otherwise.
+    pub fn make_if_missing(&mut self, house: &House) -> Result<(), Fail> {
+        if at::exists(house, &self.name) {
+            // found, not made: nothing is known of it
+            self.spent |= !self.made;
+            self.made = true;
             return Ok(());
         }
+        self.make_anew(house)
+    }
+
+    fn make_anew(&mut self, house: &House) -> Result<(), Fail> {
         let stem = self.stem().to_owned();
         for generation in 0..GENERATIONS {
             let name = generation_name(&stem, generation);
@@ -129,15 +151,11 @@ impl Group {
         Err(Fail::at("make cgroup", &self.path(house), Errno::EEXIST))
     }
 
-    /// The same as [`Group::make`] after a kill, and a no-op before one: what to call before a start.
-    pub fn renew(&mut self, house: &House) -> Result<(), Fail> {
-        self.make(house)
-    }
-
-    /// The way in for one process. Makes or renews the group if need be.
+    /// The way in for one process. Makes or renews the group if need be; into one that was killed and has somebody
+    /// in it all the same, a process writes itself.
     pub fn entry(&mut self, house: &House) -> Result<Entry, Fail> {
         self.make(house)?;
-        if !house.born_inside() {
+        if self.spent || !house.born_inside() {
             return self.other_entry(house);
         }
         let opened = at::directory(house, &*self.name);

@@ -146,6 +146,13 @@ impl House {
         position_of(pid, &self.hierarchy)
     }
 
+    /// The group of this house that a process is in, itself or below; `None` if it is not in the house, or gone.
+    pub fn group_of(&self, pid: i32) -> Option<String> {
+        let position = self.position_of(pid)?;
+        let below = position.strip_prefix(&self.position).ok()?;
+        Some(below.iter().next()?.to_str()?.to_owned())
+    }
+
     /// The names of all groups in the house but the supervisor's own, in no order.
     pub fn groups(&self) -> Vec<String> {
         let names = tree::children(&self.directory).into_iter();

@@ -20,6 +20,8 @@ pub mod names;
 mod probe;
 mod rights;
 pub mod rung;
+pub mod sessions;
+pub mod strays;
 pub mod subtree;
 mod tree;
 pub mod walk;

@@ -7,7 +7,7 @@
 use cgroup::{Containment, House, Request, Rung};
 use std::ffi::CString;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -106,10 +106,21 @@ pub(crate) struct Service {
 impl Service {
     /// Starts a script; descriptor 9 is the leash, 8 is for saying that it is ready.
     pub(crate) fn start(text: &str, place: &Place<'_>, spawner: &mut Spawner) -> Service {
+        Service::start_program(script(text), &[], place, spawner)
+    }
+
+    /// The same with any program and descriptors.
+    pub(crate) fn start_program(
+        program: Program,
+        more: &[(BorrowedFd<'_>, i32)],
+        place: &Place<'_>,
+        spawner: &mut Spawner,
+    ) -> Service {
         let (leash, held) = pipe();
         let (said, say) = pipe();
-        let fds = [(held.as_fd(), 9), (say.as_fd(), 8)];
-        let child = spawner.spawn(script(text), place, &fds).unwrap();
+        let mut fds = vec![(held.as_fd(), 9), (say.as_fd(), 8)];
+        fds.extend(more);
+        let child = spawner.spawn(program, place, &fds).unwrap();
         drop((held, say));
         Service { child, leash, said }
     }
