@@ -18,8 +18,7 @@ pub(super) fn svscan(args: &[OsString]) -> u8 {
 
 fn try_svscan(directory: Option<&OsStr>) -> Result<u8, Die> {
     let directory = enter("svscan", directory)?;
-    let run = place::base().join(place::escape(directory.as_os_str()));
-    std::fs::create_dir_all(&run).map_err(|e| fatal("svscan", &Fail::io("make directory", &run, &e)))?;
+    let run = run_directory("svscan", &directory)?;
     let _lock = sys::files::lock(&run.join("lock")).map_err(|fail| {
         if fail.errno == sys::Errno::EAGAIN {
             return Die::fatal(
@@ -43,17 +42,33 @@ pub(super) fn supervise(args: &[OsString]) -> u8 {
 }
 
 fn try_supervise(args: &[OsString]) -> Result<u8, Die> {
-    let [_, directory] = args else { return Err(Die::usage("supervise: usage: supervise dir")) };
-    let shown = directory.as_bytes();
-    let directory = enter("supervise", Some(directory))?;
-    let run = place::base().join(place::escape(directory.as_os_str()));
-    let supervisor = Supervisor::open(Task::One(directory), None).map_err(|fail| {
-        Die::fatal("supervise", &[b"unable to supervise ", shown, b": ", fail.doing.as_bytes()])
-    })?;
+    let [_, given] = args else { return Err(Die::usage("supervise: usage: supervise dir")) };
+    let directory = enter("supervise", Some(given))?;
+    let run = run_directory("supervise", &directory)?;
+    // before anything else is touched: it may be another's
+    let _lock = sys::files::lock(&run.join("lock")).map_err(|fail| not_locked(given, &fail))?;
+    let supervisor = Supervisor::open(Task::One(directory), None).map_err(|fail| not_locked(given, &fail))?;
     if supervisor.run() {
-        crate::place::remove(&run);
+        place::remove(&run);
     }
     Ok(0)
+}
+
+/// daemontools' words for a service that is supervised already.
+fn not_locked(directory: &OsStr, fail: &Fail) -> Die {
+    if fail.errno == sys::Errno::EAGAIN {
+        let lock = [b"unable to acquire ", directory.as_bytes(), b"/supervise/lock"];
+        return Die::sys("supervise", &lock, fail.errno);
+    }
+    fatal("supervise", fail)
+}
+
+fn run_directory(program: &str, directory: &Path) -> Result<PathBuf, Die> {
+    let run = place::base().join(place::escape(directory.as_os_str()));
+    match std::fs::create_dir_all(&run) {
+        Ok(()) => Ok(run),
+        Err(e) => Err(fatal(program, &Fail::io("make directory", &run, &e))),
+    }
 }
 
 /// The supervisor below a guardian; `ps` shows `pinfold: /service`.

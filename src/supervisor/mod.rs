@@ -14,6 +14,7 @@ mod perform;
 mod publish;
 mod receipt;
 mod roots;
+mod roster;
 mod scan;
 mod scripts;
 mod service;
@@ -256,7 +257,7 @@ impl Supervisor {
                     }
                 }
                 Kind::Script => self.scripts_due(index, now),
-                Kind::Unpacking => self.unpacking_due(now),
+                Kind::Unpacking => self.unpacking_due(),
                 Kind::Rubbish => self.clear_rubbish(),
                 Kind::Shutdown => {}
             }

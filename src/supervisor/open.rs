@@ -13,11 +13,11 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use nix::sys::signal::Signal;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
+use sys::Fail;
 use sys::handover::Line;
 use sys::process::{Identity, become_subreaper};
 use sys::signals::Signals;
 use sys::spawn::Spawner;
-use sys::{Errno, Fail};
 
 /// Asks for a rung of the containment ladder, for tests and for those who must.
 pub(super) const CONTAINMENT: &str = "PINFOLD_CONTAINMENT";
@@ -126,13 +126,9 @@ impl Supervisor {
         let name = directory.file_name().map_or(b"/".to_vec(), |name| name.as_bytes().to_vec());
         let inode = (meta.dev(), meta.ino());
         let taken = self.new_service(&name, directory.to_owned(), inode, super::service::Kin::Alone);
-        match taken {
-            Ok(index) => {
-                self.begin(index);
-                Ok(())
-            }
-            Err(words) => Err(Fail { doing: words.into(), what: String::new(), errno: Errno::EAGAIN }),
-        }
+        let index = taken?;
+        self.begin(index);
+        Ok(())
     }
 }
 

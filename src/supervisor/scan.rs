@@ -1,14 +1,12 @@
 //! The scan directory: every directory in it a service, its `log/` another.
 
-use super::desk::{self, Desk};
-use super::service::{Kin, Pipe, Service};
+use super::roster::make_pipe;
+use super::service::{Kin, Service};
 use super::timers::Kind as Timer;
 use super::{Source, Supervisor, Task};
-use crate::fold::Fold;
-use crate::guardian_line::{Key, Kind};
+use crate::guardian_line::Kind;
 use crate::machine::{Command, Event, Ms, Want};
-use crate::service::Settings;
-use crate::{place, say};
+use crate::say;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -17,7 +15,6 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use sys::clock::monotonic_ms;
-use sys::spawn::above_tray;
 use sys::{Errno, Fail};
 
 /// How often names that could not be taken up are tried again, and, without inotify, the directory is read.
@@ -170,6 +167,7 @@ impl Supervisor {
             self.scan.pending.entry(name.to_owned()).or_insert(Pending { since: now, said: String::new() });
         if pending.said != words {
             words.clone_into(&mut pending.said);
+            pending.since = now;
             say::warning(&format!("{}: {words}", name.to_string_lossy().escape_debug()));
         }
     }
@@ -191,14 +189,33 @@ impl Supervisor {
         ));
     }
 
-    pub(super) fn unpacking_due(&mut self, _now: Ms) {
+    pub(super) fn unpacking_due(&mut self) {
         self.scan.next = None;
         if self.scan.inotify.is_none() {
             return self.rescan();
         }
-        for name in self.scan.pending.keys().cloned().collect::<Vec<_>>() {
+        let now = monotonic_ms();
+        let due =
+            |pending: &Pending| pending.said.is_empty() || now.saturating_sub(pending.since) >= RESCAN_MS;
+        let names = self.scan.pending.iter().filter(|(_, pending)| due(pending));
+        for name in names.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.appeared(&name);
         }
+        self.schedule_rescan();
+    }
+
+    /// A service was given up by `svc -x`. If its name still stands in the scan directory, the next rescan takes
+    /// it up anew, as daemontools' svscan starts supervise again.
+    pub(super) fn take_up_later(&mut self, service: &Service) {
+        let Task::Directory(directory) = &self.task else { return };
+        let there = directory.join(OsStr::from_bytes(&service.name)).exists();
+        if !there || self.shutdown.is_some() || service.is_log() {
+            return;
+        }
+        // not at once: whoever said `svc -dx` may be about to remove the name
+        let said = "given up by svc -x; its name is still there, so it is taken up again".to_owned();
+        let name = OsString::from_vec(service.name.clone());
+        self.scan.pending.insert(name, Pending { since: monotonic_ms(), said });
         self.schedule_rescan();
     }
 
@@ -217,7 +234,7 @@ impl Supervisor {
 
     /// Makes a directory a service, and its `log/` another, and starts what is not to stay down.
     fn take_up(&mut self, name: &[u8], directory: PathBuf, inode: (u64, u64)) -> Result<(), String> {
-        let index = self.new_service(name, directory, inode, Kin::Alone)?;
+        let index = self.new_service(name, directory, inode, Kin::Alone).map_err(|fail| taken(&fail))?;
         if self.service(index).is_some_and(|service| service.settings.log) {
             self.take_up_log(index);
         }
@@ -255,7 +272,8 @@ impl Supervisor {
             Some(&log) => Ok((log, false)),
             None => {
                 let inode = (meta.dev(), meta.ino());
-                self.new_service(&name, directory, inode, Kin::LogOf(Some(main))).map(|log| (log, true))
+                let log = self.new_service(&name, directory, inode, Kin::LogOf(Some(main)));
+                log.map(|log| (log, true)).map_err(|fail| taken(&fail))
             }
         });
         match taken {
@@ -287,149 +305,6 @@ impl Supervisor {
         }
         Ok(())
     }
-
-    /// A service with its files open; nothing is started yet.
-    pub(super) fn new_service(
-        &mut self,
-        name: &[u8],
-        directory: PathBuf,
-        inode: (u64, u64),
-        kin: Kin,
-    ) -> Result<u32, String> {
-        let house = self.house_of(name);
-        let settings = Settings::read(&directory);
-        let path = desk::place(&directory, house.as_deref()).map_err(|fail| fail.to_string())?;
-        let desk = Desk::open(path).map_err(|fail| taken(&fail))?;
-        let slot = self.table.take_slot();
-        let fold = Fold::find(&self.fence, name).unwrap_or_else(|| Fold::new(name));
-        let mut service = Service::new(name, directory, fold, desk, slot);
-        service.inode = inode;
-        service.kin = kin;
-        service.settings = settings.clone().unwrap_or_default();
-        let index = self.insert(service);
-        self.keep(index, Kind::Desk);
-        if let Err(unusable) = settings {
-            self.complain(index, &unusable.to_string());
-        }
-        Ok(index)
-    }
-
-    /// Where a service's files are made, if it brings no place of its own.
-    fn house_of(&self, name: &[u8]) -> Option<PathBuf> {
-        match self.task {
-            Task::Directory(_) => {
-                Some(self.run.join("supervise").join(place::escape(OsStr::from_bytes(name))))
-            }
-            Task::One(_) => None,
-        }
-    }
-
-    pub(super) fn insert(&mut self, service: Service) -> u32 {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.services.push(None);
-            self.services.len() as u32 - 1
-        });
-        self.by_name.insert(service.name.clone(), index);
-        self.watch(service.desk.control(), Source::Control(index));
-        self.services[index as usize] = Some(service);
-        index
-    }
-
-    /// The pipe to the catcher, made when something is first started.
-    pub(super) fn make_output(&mut self, index: u32) {
-        let Some(service) = self.services[index as usize].as_ref() else { return };
-        if service.output.is_some() || self.keeping.is_none() {
-            return;
-        }
-        match make_pipe() {
-            Ok(Pipe { read, write }) => {
-                let key = Key { kind: Kind::Output, name: service.name.clone() };
-                let copy = write.try_clone();
-                self.note(super::keeping::Note::Hand(
-                    key,
-                    [Some(read), copy.ok()].into_iter().flatten().collect(),
-                ));
-                if let Some(service) = self.service(index) {
-                    service.output = Some(write);
-                }
-            }
-            Err(words) => self.complain(index, &words),
-        }
-    }
-
-    /// Closes a service's files and forgets it. Its name may still stand in the scan directory: the next
-    /// rescan takes it up anew, as daemontools' svscan starts supervise again.
-    pub(super) fn forget(&mut self, index: u32) {
-        let Some(mut service) = self.services[index as usize].take() else { return };
-        let stopped = service.status().encode();
-        let _ = service.desk.publish(stopped, &service.pid_text(), &service.stat_text());
-        let _ = service.fold.is_cleared(&mut self.fence);
-        self.unwatch(service.desk.control());
-        for fd in service.ready.iter() {
-            self.unwatch(fd.as_fd());
-        }
-        for kind in [Timer::Deadline, Timer::Recheck] {
-            let at = if kind == Timer::Deadline { service.deadline } else { service.recheck };
-            self.timers.set(index, kind, at, None);
-        }
-        self.pids.retain(|_, (whose, _)| *whose != index);
-        self.by_name.remove(&service.name);
-        let _ = self.table.give_back(service.slot);
-        for kind in [Kind::Desk, Kind::Output, Kind::Report] {
-            self.unkeep(kind, &service.name);
-        }
-        self.part(index, &service);
-        if self.shutdown.is_some() {
-            self.remove_desk(&service);
-        }
-        self.freed.push(index);
-        if let Task::Directory(directory) = &self.task
-            && self.shutdown.is_none()
-            && !service.is_log()
-            && directory.join(OsStr::from_bytes(&service.name)).exists()
-        {
-            // not at once: who said `svc -dx` may be about to remove the name
-            let name = OsString::from_vec(service.name.clone());
-            let said = "given up by svc -x; its name is still there, so it is taken up again".to_owned();
-            self.scan.pending.insert(name, Pending { since: monotonic_ms(), said });
-            self.schedule_rescan();
-        }
-    }
-
-    /// Service and logger know of each other no more. Their pipe goes with the last of them, or, when all is
-    /// being stopped, with the service: that is the end of the logger's input.
-    fn part(&mut self, index: u32, service: &Service) {
-        let (other, becomes) = match service.kin {
-            Kin::LoggedBy(log) => (Some(log), Kin::LogOf(None)),
-            Kin::LogOf(main) => (main, Kin::Alone),
-            Kin::Alone => return,
-        };
-        let other = other.and_then(|other| self.service(other));
-        let left =
-            other.filter(|other| matches!(other.kin, Kin::LoggedBy(n) | Kin::LogOf(Some(n)) if n == index));
-        let alone = left.is_none();
-        if let Some(other) = left {
-            other.kin = becomes;
-        }
-        if alone || self.shutdown.is_some() {
-            let main =
-                service.name.strip_suffix(b"/log").filter(|_| service.is_log()).unwrap_or(&service.name);
-            self.pipes.remove(main);
-            self.unkeep(Kind::Log, main);
-        }
-    }
-
-    /// At the end, a service directory is left as it was found.
-    fn remove_desk(&self, service: &Service) {
-        if !service.desk.path.starts_with(&self.run) {
-            return;
-        }
-        let link = service.directory.join("supervise");
-        if std::fs::read_link(&link).is_ok_and(|target| target.starts_with(&self.run)) {
-            let _ = std::fs::remove_file(link);
-        }
-        let _ = std::fs::remove_dir_all(&service.desk.path);
-    }
 }
 
 /// "temporary failure" is not what an administrator needs to hear when a lock is held.
@@ -449,12 +324,4 @@ fn watch(directory: &Path) -> Result<Inotify, Errno> {
         | AddWatchFlags::IN_ONLYDIR;
     inotify.add_watch(directory, mask)?;
     Ok(inotify)
-}
-
-/// A pipe above the tray, close-on-exec.
-fn make_pipe() -> Result<Pipe, String> {
-    let fail = |errno| Fail::of("make a pipe", errno).to_string();
-    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(fail)?;
-    let high = |fd: &std::os::fd::OwnedFd| above_tray(fd.as_fd()).map_err(|fail| fail.to_string());
-    Ok(Pipe { read: high(&read)?, write: high(&write)? })
 }

@@ -224,7 +224,6 @@ impl Service {
             pid: pid as u32,
             paused: self.state.paused && pid != 0,
             want: match self.state.want {
-                Want::Up if self.state.leaving => compat::status::Want::Down,
                 Want::Up => compat::status::Want::Up,
                 Want::Once => compat::status::Want::Once,
                 Want::Down => compat::status::Want::Down,

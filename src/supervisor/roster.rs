@@ -1,0 +1,159 @@
+//! The roster: services are entered in it with their files open, and forgotten when they are down.
+
+use super::desk::{self, Desk};
+use super::service::{Kin, Pipe, Service};
+use super::timers::Kind as Timer;
+use super::{Source, Supervisor, Task};
+use crate::fold::Fold;
+use crate::guardian_line::{Key, Kind};
+use crate::place;
+use crate::service::Settings;
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use sys::Fail;
+use sys::spawn::above_tray;
+
+impl Supervisor {
+    /// A service with its files open; nothing is started yet.
+    pub(super) fn new_service(
+        &mut self,
+        name: &[u8],
+        directory: PathBuf,
+        inode: (u64, u64),
+        kin: Kin,
+    ) -> Result<u32, Fail> {
+        let house = self.house_of(name);
+        let settings = Settings::read(&directory);
+        let path = desk::place(&directory, house.as_deref())?;
+        let desk = Desk::open(path)?;
+        let slot = self.table.take_slot();
+        let fold = Fold::find(&self.fence, name).unwrap_or_else(|| Fold::new(name));
+        let mut service = Service::new(name, directory, fold, desk, slot);
+        service.inode = inode;
+        service.kin = kin;
+        service.settings = settings.clone().unwrap_or_default();
+        let index = self.insert(service);
+        self.keep(index, Kind::Desk);
+        if let Err(unusable) = settings {
+            self.complain(index, &unusable.to_string());
+        }
+        Ok(index)
+    }
+
+    /// Where a service's files are made, if it brings no place of its own.
+    fn house_of(&self, name: &[u8]) -> Option<PathBuf> {
+        match self.task {
+            Task::Directory(_) => {
+                Some(self.run.join("supervise").join(place::escape(OsStr::from_bytes(name))))
+            }
+            Task::One(_) => None,
+        }
+    }
+
+    pub(super) fn insert(&mut self, service: Service) -> u32 {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.services.push(None);
+            self.services.len() as u32 - 1
+        });
+        self.by_name.insert(service.name.clone(), index);
+        self.watch(service.desk.control(), Source::Control(index));
+        self.services[index as usize] = Some(service);
+        index
+    }
+
+    /// The pipe to the catcher, made when something is first started.
+    pub(super) fn make_output(&mut self, index: u32) {
+        let Some(service) = self.services[index as usize].as_ref() else { return };
+        if service.output.is_some() || self.keeping.is_none() {
+            return;
+        }
+        match make_pipe() {
+            Ok(Pipe { read, write }) => {
+                let key = Key { kind: Kind::Output, name: service.name.clone() };
+                let copy = write.try_clone();
+                self.note(super::keeping::Note::Hand(
+                    key,
+                    [Some(read), copy.ok()].into_iter().flatten().collect(),
+                ));
+                if let Some(service) = self.service(index) {
+                    service.output = Some(write);
+                }
+            }
+            Err(words) => self.complain(index, &words),
+        }
+    }
+
+    /// Closes a service's files and forgets it. Its name may still stand in the scan directory: the next
+    /// rescan takes it up anew, as daemontools' svscan starts supervise again.
+    pub(super) fn forget(&mut self, index: u32) {
+        let Some(mut service) = self.services[index as usize].take() else { return };
+        let stopped = service.status().encode();
+        let _ = service.desk.publish(stopped, &service.pid_text(), &service.stat_text());
+        let _ = service.fold.is_cleared(&mut self.fence);
+        self.unwatch(service.desk.control());
+        for fd in service.ready.iter() {
+            self.unwatch(fd.as_fd());
+        }
+        for kind in [Timer::Deadline, Timer::Recheck] {
+            let at = if kind == Timer::Deadline { service.deadline } else { service.recheck };
+            self.timers.set(index, kind, at, None);
+        }
+        self.pids.retain(|_, (whose, _)| *whose != index);
+        self.by_name.remove(&service.name);
+        let _ = self.table.give_back(service.slot);
+        for kind in [Kind::Desk, Kind::Output, Kind::Report] {
+            self.unkeep(kind, &service.name);
+        }
+        self.part(index, &service);
+        if self.shutdown.is_some() {
+            self.remove_desk(&service);
+        }
+        self.freed.push(index);
+        self.take_up_later(&service);
+    }
+
+    /// Service and logger know of each other no more. Their pipe goes with the last of them, or, when all is
+    /// being stopped, with the service: that is the end of the logger's input.
+    fn part(&mut self, index: u32, service: &Service) {
+        let (other, becomes) = match service.kin {
+            Kin::LoggedBy(log) => (Some(log), Kin::LogOf(None)),
+            Kin::LogOf(main) => (main, Kin::Alone),
+            Kin::Alone => return,
+        };
+        let other = other.and_then(|other| self.service(other));
+        let left =
+            other.filter(|other| matches!(other.kin, Kin::LoggedBy(n) | Kin::LogOf(Some(n)) if n == index));
+        let alone = left.is_none();
+        if let Some(other) = left {
+            other.kin = becomes;
+        }
+        if alone || self.shutdown.is_some() {
+            let main =
+                service.name.strip_suffix(b"/log").filter(|_| service.is_log()).unwrap_or(&service.name);
+            self.pipes.remove(main);
+            self.unkeep(Kind::Log, main);
+        }
+    }
+
+    /// At the end, a service directory is left as it was found.
+    fn remove_desk(&self, service: &Service) {
+        if !service.desk.path.starts_with(&self.run) {
+            return;
+        }
+        let link = service.directory.join("supervise");
+        if std::fs::read_link(&link).is_ok_and(|target| target.starts_with(&self.run)) {
+            let _ = std::fs::remove_file(link);
+        }
+        let _ = std::fs::remove_dir_all(&service.desk.path);
+    }
+}
+
+/// A pipe above the tray, close-on-exec.
+pub(super) fn make_pipe() -> Result<Pipe, String> {
+    let fail = |errno| Fail::of("make a pipe", errno).to_string();
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(fail)?;
+    let high = |fd: &std::os::fd::OwnedFd| above_tray(fd.as_fd()).map_err(|fail| fail.to_string());
+    Ok(Pipe { read: high(&read)?, write: high(&write)? })
+}
