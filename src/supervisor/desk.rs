@@ -26,7 +26,6 @@ impl Desk {
     /// Opens (makes) the files in the directory at `path`.
     pub(super) fn open(path: PathBuf) -> Result<Desk, Fail> {
         let lock = files::lock(&path.join("lock"))?;
-        let lock = above_tray(lock.as_fd())?;
         let control = files::open_fifo(&path.join("control"), 0o600)?;
         let control = above_tray(control.as_fd())?;
         // one page of letters is plenty, and 0.9 kB less of kernel memory

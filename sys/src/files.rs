@@ -77,7 +77,8 @@ pub fn open_fifo(path: &Path, mode: u32) -> Result<OwnedFd, Fail> {
 }
 
 /// Opens (or makes) a lock file and takes its lock without waiting, as daemontools does: flock(2), exclusive.
-/// `EAGAIN` if another process holds it.
+/// `EAGAIN` if another process holds it. The descriptor stands above the tray of a [`crate::spawn::Spawner`],
+/// which is laid over the low numbers.
 pub fn lock(path: &Path) -> Result<OwnedFd, Fail> {
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_CLOEXEC;
     let fd = open(path, flags | OFlag::O_NOFOLLOW, Mode::from_bits_truncate(0o600))
@@ -85,7 +86,7 @@ pub fn lock(path: &Path) -> Result<OwnedFd, Fail> {
     // SAFETY: takes an open descriptor and an integer.
     let locked = unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
     Errno::result(locked).map_err(|e| Fail::at("lock", path, e))?;
-    Ok(fd)
+    crate::spawn::above_tray(fd.as_fd())
 }
 
 /// Puts `data` at `path` so that a reader finds either the old or the new content, never a mixture.
