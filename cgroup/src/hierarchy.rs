@@ -45,7 +45,7 @@ impl Containment {
         if wanted != Rung::Subtree {
             for mount in candidates(wanted) {
                 match attempt(&mount, request, wanted, spawner) {
-                    Ok((house, lower)) => return Containment::in_house(house, lower, &obstacles),
+                    Ok((house, lower)) => return Containment::in_house(house, wanted, lower, &obstacles),
                     Err(fail) => obstacles.push(fail),
                 }
             }
@@ -63,14 +63,12 @@ impl Containment {
         }
     }
 
-    fn in_house(house: House, lower: Option<Fail>, obstacles: &[Fail]) -> Containment {
-        let why_not_more = match lower {
-            Some(fail) => Some(fail.to_string()),
-            None => sentence(obstacles),
-        };
+    fn in_house(house: House, wanted: Rung, lower: Option<Fail>, obstacles: &[Fail]) -> Containment {
+        // an obstacle on the way to what was wanted is none
+        let obstacles = if house.rung == wanted { &[] } else { obstacles };
         Containment {
             rung: house.rung,
-            why_not_more,
+            why_not_more: lower.map(|fail| fail.to_string()).or_else(|| sentence(obstacles)),
             advice: obstacles.first().and_then(advice),
             cannot_catch: rights::cannot_catch(house.rung),
             house: Some(house),

@@ -36,7 +36,7 @@ pub(crate) fn prove(house: &mut House, wanted: Rung, spawner: &mut Spawner) -> R
     let trial = Trial::begin(house)?;
     let born = trial.birth(house, spawner)?;
     house.born_inside = born.is_none();
-    let (rung, lower) = match house.hierarchy() {
+    let (rung, why) = match house.hierarchy() {
         Hierarchy::V1(_) => {
             if house.freezer && kill::freeze(house, TRIAL, true).is_err() {
                 house.freezer = false;
@@ -44,11 +44,14 @@ pub(crate) fn prove(house: &mut House, wanted: Rung, spawner: &mut Spawner) -> R
             let _ = kill::freeze(house, TRIAL, false);
             (Rung::V1, None)
         }
-        Hierarchy::V2 => trial.climb(house, wanted, spawner),
+        Hierarchy::V2 => {
+            let (rung, lower) = trial.climb(house, wanted, spawner);
+            (rung, lower.or(born))
+        }
     };
     house.rung = rung;
     trial.end(house);
-    Ok(lower.or(born))
+    Ok(why)
 }
 
 struct Trial;
@@ -109,12 +112,13 @@ impl Trial {
             _ => None,
         };
         let kill_file = format!("{TRIAL}/cgroup.kill");
-        let killed = at::write(house, kill_file.as_str(), b"1");
+        let mut killed = at::write(house, kill_file.as_str(), b"1");
         if let Some(child) = child {
-            if killed.is_err() {
-                // a frozen process of v2 ends by SIGKILL all the same
-                let _ = child.pidfd.signal(Signal::SIGKILL);
+            if killed.is_ok() && !has_ended(&child) {
+                killed = Err(Errno::ETIMEDOUT);
             }
+            // a frozen process of v2 ends by SIGKILL all the same
+            let _ = child.pidfd.signal(Signal::SIGKILL);
             end_of(child, spawner);
         }
         let _ = kill::freeze(house, TRIAL, false);
@@ -142,10 +146,20 @@ fn nothing() -> Program {
 
 /// Waits for the child's end, reaps it, and gives the spawner's verdict.
 fn end_of(child: Child, spawner: &mut Spawner) -> Option<NotStarted> {
-    let mut fds = [PollFd::new(child.pidfd.as_fd(), PollFlags::POLLIN)];
-    while poll(&mut fds, PollTimeout::from(PATIENCE_MS)) == Err(Errno::EINTR) {}
+    has_ended(&child);
     reap::reap(Whom::Pid(child.pid));
     spawner.verdict(child.pid)
+}
+
+/// Waits for the child's end; false if it takes too long.
+fn has_ended(child: &Child) -> bool {
+    let mut fds = [PollFd::new(child.pidfd.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut fds, PollTimeout::from(PATIENCE_MS)) {
+            Err(Errno::EINTR) => {}
+            result => return result == Ok(1),
+        }
+    }
 }
 
 pub(crate) fn c_path(path: &std::path::Path) -> CString {
