@@ -3,10 +3,13 @@
 //!
 //! The one place that knows how "everybody of this service" is found on each rung of the ladder.
 
+use cgroup::sessions;
+use cgroup::strays::{Person, Search, Stray};
 use cgroup::subtree::Tree;
 use cgroup::walk::Walk;
 use cgroup::{Containment, Entry, Group, House, Rung};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use sys::foldroot::FoldRoot;
 use sys::process::{Identity, Pidfd, Stat};
 use sys::{Errno, Fail};
@@ -37,6 +40,15 @@ impl Fence {
         self.containment.rung
     }
 
+    /// At the end of everything, those who were set aside go too.
+    pub fn end_people(&mut self) {
+        let Some(house) = self.house() else { return };
+        let mut people = Group::people();
+        if people.populated(house) == Ok(true) {
+            let _ = people.kill(house);
+        }
+    }
+
     /// A walk of `/proc` not older than this turn of the loop.
     fn walk(&mut self) -> &Walk {
         self.walk.get_or_insert_with(Walk::now)
@@ -57,6 +69,8 @@ pub struct Fold {
     lost: Option<Identity>,
     /// The leader below the fold root.
     leader: Option<Identity>,
+    /// Login sessions that members have opened by changing the user: who is in them is the service's.
+    pub sessions: Vec<String>,
     /// It has had strays, or may: it gets a fold root from the next start on.
     pub strayed: bool,
 }
@@ -74,13 +88,20 @@ pub struct Root {
 impl Fold {
     /// The fold of the service of this name; nothing is made yet.
     pub fn new(name: &[u8]) -> Fold {
-        Fold { group: Group::new(name), root: None, lost: None, leader: None, strayed: false }
+        Fold {
+            group: Group::new(name),
+            root: None,
+            lost: None,
+            leader: None,
+            sessions: Vec::new(),
+            strayed: false,
+        }
     }
 
     /// A fold in which an earlier supervisor has left somebody, if there is one.
     pub fn find(fence: &Fence, name: &[u8]) -> Option<Fold> {
         let group = Group::find(fence.house()?, name)?;
-        Some(Fold { group, root: None, lost: None, leader: None, strayed: false })
+        Some(Fold { group, root: None, lost: None, leader: None, sessions: Vec::new(), strayed: false })
     }
 
     /// What belongs to the service by descent; `None` if nobody has kept it together.
@@ -114,6 +135,11 @@ impl Fold {
     /// Where the fold root reports.
     pub fn report(&self) -> Option<BorrowedFd<'_>> {
         self.root.as_ref().map(|root| root.report.as_fd())
+    }
+
+    /// Whether its group has this name in the house.
+    pub fn is_called(&self, group: &str) -> bool {
+        self.group.name() == group
     }
 
     /// Which generation of its group it is in.
@@ -185,6 +211,43 @@ impl Fold {
     /// Everybody alive below the fold root, wherever they have gone.
     fn descendants(&self, fence: &mut Fence) -> Vec<Stat> {
         self.tree().map_or(Vec::new(), |tree| tree.living(fence.walk()))
+    }
+
+    /// Whoever belongs to the service and is outside its group, by one walk of `/proc`.
+    pub fn strays(&self, fence: &mut Fence, leader: Option<Identity>) -> Vec<Stray> {
+        fence.walk();
+        let (Some(house), Some(walk)) = (fence.containment.house(), &fence.walk) else { return Vec::new() };
+        let roots: Vec<Identity> = [leader, self.root(), self.leader].into_iter().flatten().collect();
+        let directory = Path::new(sessions::DIRECTORY);
+        let (group, claimed) = (&self.group, &self.sessions[..]);
+        let search = Search { house, group, roots: &roots, claimed, sessions: directory };
+        let members = self.group.members(house).unwrap_or_default();
+        search
+            .find(&members, walk)
+            .into_iter()
+            .filter(|stray| Some(stray.stat.identity()) != self.root())
+            .collect()
+    }
+
+    /// Brings a stray back into the group, where it is stopped with the rest.
+    pub fn bring_back(&mut self, fence: &Fence, stray: &Stray) -> Result<(), Fail> {
+        match fence.house() {
+            Some(house) => cgroup::strays::bring_back(house, &mut self.group, stray),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets members aside who belong to a login or a cron job, not to the service: a shell that was opened
+    /// through a service must survive its restart. `own` is the login uid that services have by birth.
+    pub fn set_people_aside(&self, fence: &Fence, own: Option<u32>) -> Vec<Person> {
+        let Some(house) = fence.house().filter(|_| self.group.is_made()) else { return Vec::new() };
+        let mut people = cgroup::strays::people(&self.group.members(house).unwrap_or_default(), own);
+        let mut aside = Group::people();
+        if people.is_empty() || aside.make(house).is_err() {
+            return Vec::new();
+        }
+        people.retain(|person| aside.take_in(house, person.stat.pid).is_ok());
+        people
     }
 
     /// Freezes (or thaws) the group, where groups can be frozen.

@@ -83,6 +83,8 @@ impl Supervisor {
         let key = Key { kind: Kind::Report, name: record.name.clone() };
         let report = kept.remove(&key).and_then(|fds| fds.into_iter().next());
         self.resume_root(index, record, report);
+        let key = Key { kind: Kind::Ready, name: record.name.clone() };
+        self.resume_readiness(index, kept.remove(&key).and_then(|fds| fds.into_iter().next()));
         Ok(index)
     }
 
@@ -109,7 +111,7 @@ impl Supervisor {
                         service.output = Some(write);
                     }
                 }
-                Kind::Desk | Kind::Report => {}
+                Kind::Desk | Kind::Report | Kind::Ready => {}
             }
         }
     }
@@ -136,6 +138,20 @@ impl Supervisor {
         self.watch(report.as_fd(), Source::Report(index));
         if let Some(service) = self.service(index) {
             service.fold.set_root(Root { who, pidfd, report });
+        }
+    }
+
+    /// What is still starting will say that it is ready into the pipe that the guardian kept.
+    fn resume_readiness(&mut self, index: u32, ready: Option<OwnedFd>) {
+        let Some(service) = self.services[index as usize].as_mut() else { return };
+        if !matches!(service.state.phase, Phase::Starting { .. } | Phase::Stopping { .. }) {
+            return;
+        }
+        service.ready = ready;
+        if let Some(service) = self.services[index as usize].as_ref()
+            && let Some(ready) = &service.ready
+        {
+            self.watch(ready.as_fd(), Source::Ready(index));
         }
     }
 

@@ -57,20 +57,20 @@ impl Supervisor {
         self.reap_at_guardian(who);
     }
 
-    /// An adopted leader, whose parent we are not, has ended. If its parent is the guardian, that tells
+    /// An adopted leader (or `finish`), whose parent we are not, has ended. If its parent is the guardian, that tells
     /// how; else nobody can.
     pub(super) fn adopted_leader_ended(&mut self, index: u32) {
         let Some(service) = self.service(index) else { return };
-        let Some(leader) = &service.leader else { return };
-        let who = leader.who;
+        let Some(process) = service.leader.as_ref().or(service.finish.as_ref()) else { return };
+        let who = process.who;
         let parent = sys::process::Stat::read(who.pid).map(|stat| stat.parent);
         let ours = std::process::id() as i32;
         let told = parent == Some(ours) || parent.is_some() && parent == self.guardian_pid();
         // either way it is readable for good now: look no more
         if let Some(service) = self.services[index as usize].as_ref()
-            && let Some(leader) = &service.leader
+            && let Some(process) = service.leader.as_ref().or(service.finish.as_ref())
         {
-            self.unwatch(leader.pidfd.as_fd());
+            self.unwatch(process.pidfd.as_fd());
         }
         if !told {
             self.process_ended(who.pid, Ending::Unknown);

@@ -104,6 +104,7 @@ impl Supervisor {
                     let fds: Vec<BorrowedFd<'_>> = match (kind, service) {
                         (Kind::Desk, Some(service)) => service.desk.kept(),
                         (Kind::Report, Some(service)) => service.fold.report().into_iter().collect(),
+                        (Kind::Ready, Some(service)) => service.ready.iter().map(AsFd::as_fd).collect(),
                         (Kind::Log, _) => self
                             .pipes
                             .get(name)
@@ -160,11 +161,12 @@ impl Supervisor {
         loop {
             let Some(keeping) = &self.keeping else { return };
             match keeping.line.receive() {
-                Ok(message) => {
-                    if let Some(Say::Ended(who, ending)) = Say::decode(&message.bytes) {
-                        self.orphan_ended(who, ending);
-                    }
-                }
+                Ok(message) => match Say::decode(&message.bytes) {
+                    Some(Say::Ended(who, ending)) => self.orphan_ended(who, ending),
+                    Some(Say::Ending) => self.asked_to_end(),
+                    Some(Say::Rescan) => self.hung_up(),
+                    _ => {}
+                },
                 Err(Nothing::Yet) => return,
                 Err(Nothing::Ever | Nothing::Failed(_)) => {
                     say::warning(

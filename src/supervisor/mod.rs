@@ -30,6 +30,7 @@ use crate::say;
 use crate::table::Table;
 use keeping::Keeping;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::inotify::Inotify;
 use nix::sys::signal::Signal;
 use scan::Scan;
 use service::Service;
@@ -114,6 +115,10 @@ pub struct Supervisor {
     to_look: Vec<u32>,
     /// Services whose leader has ended since children were last taken.
     leaders_ended: Vec<u32>,
+    /// logind's directory of sessions, where there is one.
+    logind: Option<Inotify>,
+    /// The login uid that this process, and so its services, have by birth.
+    own_login: Option<u32>,
     /// A process that is nobody's we know has ended: all that wait look again.
     stranger_ended: bool,
     children_ended: bool,
@@ -171,6 +176,7 @@ impl Supervisor {
             Source::Directory => self.directory_changed(),
             Source::Control(index) => self.read_letters(index),
             Source::Leader(index) => self.adopted_leader_ended(index),
+            Source::Sessions => self.session_opened(),
             Source::Ready(index) => self.read_readiness(index),
             Source::Report(index) => self.read_report(index),
         }

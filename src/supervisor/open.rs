@@ -67,6 +67,8 @@ impl Supervisor {
             passing: None,
             to_look: Vec::new(),
             leaders_ended: Vec::new(),
+            logind: None,
+            own_login: cgroup::strays::login_uid(std::process::id() as i32),
             stranger_ended: false,
             children_ended: true,
             abandon: false,
@@ -81,17 +83,24 @@ impl Supervisor {
         if let Some(keeping) = &self.keeping {
             self.watch(keeping.fd(), Source::Guardian);
         }
+        if self.fence.house().is_some() {
+            self.watch_logind();
+        }
         if before.is_none() {
             self.table.clear().map_err(|e| Fail::at("write", &self.run.join(table::NAME), e))?;
         }
         self.put_head();
+        let endings = told.iter().filter(|say| **say == Say::Ending).count();
         if let Some(view) = before {
             self.adopt(view, kept, told);
         }
+        // a stop of everything goes on, before anything that has been stopped could be taken up again
+        (0..endings).for_each(|_| self.asked_to_end());
         match self.task.clone() {
             Task::Directory(_) => self.open_scan(),
             Task::One(directory) => self.take_up_one(&directory)?,
         }
+        self.see_to_shutdown();
         self.announce();
         self.end_turn();
         Ok(())

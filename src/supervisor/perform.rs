@@ -81,6 +81,7 @@ impl Supervisor {
     fn meet_all(&mut self, index: u32, killed: bool) -> Vec<Stat> {
         let now = monotonic_ms();
         self.fence.forget_walk();
+        self.gather(index);
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else {
             return Vec::new();
         };

@@ -103,7 +103,7 @@ impl Supervisor {
         self.pids.retain(|_, (whose, _)| *whose != index);
         self.by_name.remove(&service.name);
         let _ = self.table.give_back(service.slot);
-        for kind in [Kind::Desk, Kind::Output, Kind::Report] {
+        for kind in [Kind::Desk, Kind::Output, Kind::Report, Kind::Ready] {
             self.unkeep(kind, &service.name);
         }
         self.part(index, &service);

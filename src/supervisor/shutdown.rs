@@ -89,7 +89,12 @@ impl Supervisor {
         match known {
             None => {
                 shutdown.drained.push((index, now + DRAIN_MS));
-                // forgetting the service closed our end and the guardian's; a tray may hold another
+                let main = service.name.strip_suffix(b"/log").unwrap_or(&service.name).to_vec();
+                // closed when the service was forgotten, but for one forgotten by an earlier supervisor; a
+                // tray may hold another
+                if self.pipes.remove(&main).is_some() {
+                    self.unkeep(crate::guardian_line::Kind::Log, &main);
+                }
                 self.spawner.reclaim();
                 self.turn(index, Event::Command(Command::Leave));
             }
@@ -109,6 +114,7 @@ impl Supervisor {
         let _ = self.table.clear();
         self.note(Note::Plain(Say::Done));
         self.drain_guardian();
+        self.fence.end_people();
         if let Err(fail) = self.fence.containment.leave() {
             say::warning(&fail.to_string());
         }

@@ -9,6 +9,8 @@ pub(super) enum Source {
     Guardian,
     /// Names came or went in the scan directory.
     Directory,
+    /// logind has opened a session.
+    Sessions,
     /// Letters for a service.
     Control(u32),
     /// An adopted leader, not our child, has ended.
@@ -30,6 +32,7 @@ impl Source {
             Source::Leader(n) => (4, n),
             Source::Ready(n) => (5, n),
             Source::Report(n) => (6, n),
+            Source::Sessions => (7, 0),
         };
         kind << 32 | u64::from(service)
     }
@@ -45,6 +48,7 @@ impl Source {
             4 => Source::Leader(service),
             5 => Source::Ready(service),
             6 => Source::Report(service),
+            7 => Source::Sessions,
             _ => return None,
         })
     }
@@ -57,7 +61,9 @@ mod tests {
     #[test]
     fn every_source_survives_the_trip() {
         use Source::*;
-        for source in [Signals, Guardian, Directory, Control(0), Leader(1), Ready(u32::MAX), Report(7)] {
+        for source in
+            [Signals, Guardian, Directory, Sessions, Control(0), Leader(1), Ready(u32::MAX), Report(7)]
+        {
             assert_eq!(Source::from_token(source.token()), Some(source));
         }
         assert_eq!(Source::from_token(u64::MAX), None);

@@ -3,6 +3,7 @@
 use super::scripts::c_string;
 use super::service::{Kin, Process};
 use super::{Role, Source, Supervisor};
+use crate::guardian_line::Kind;
 use crate::machine::{Event, Ms};
 use crate::service::Settings;
 use cgroup::Rung;
@@ -148,6 +149,7 @@ impl Supervisor {
         let wanted = service.settings.notification_fd;
         if let Some(old) = old {
             self.unwatch(old.as_fd());
+            self.forget_readiness(index);
         }
         let Some(number) = wanted else { return Ok(None) };
         let flags = nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK;
@@ -161,7 +163,14 @@ impl Supervisor {
         if let Some(service) = self.service(index) {
             service.ready = Some(read);
         }
+        // while nobody has it open for reading, "ready" would kill the service that says it
+        self.keep(index, Kind::Ready);
         Ok(Some((write, number)))
+    }
+
+    fn forget_readiness(&mut self, index: u32) {
+        let Some(name) = self.service(index).map(|service| service.name.clone()) else { return };
+        self.unkeep(Kind::Ready, &name);
     }
 
     /// A newline on the readiness pipe: ready.
@@ -178,6 +187,7 @@ impl Supervisor {
         let pipe = service.ready.take();
         if let Some(pipe) = pipe {
             self.unwatch(pipe.as_fd());
+            self.forget_readiness(index);
         }
         if said == Some(true) {
             self.content(index);
