@@ -29,6 +29,8 @@ pub(crate) struct Sandbox {
     programs: PathBuf,
     unprivileged: bool,
     environment: Vec<(String, String)>,
+    /// Removes the leash when this test is gone, even if it was killed.
+    guard: Child,
     /// Groups its processes were seen in, for the end.
     groups: RefCell<BTreeSet<PathBuf>>,
 }
@@ -59,8 +61,17 @@ impl Sandbox {
         }
         fs::write(root.join("lab/leash"), "").unwrap();
         Family::install_ours(&root.join("bin"));
-        let groups = RefCell::default();
-        Ok(Sandbox { name, root, family, programs, unprivileged: false, environment: Vec::new(), groups })
+        let (guard, groups) = (guard(&root.join("lab/leash")), RefCell::default());
+        Ok(Sandbox {
+            name,
+            root,
+            family,
+            programs,
+            unprivileged: false,
+            environment: Vec::new(),
+            guard,
+            groups,
+        })
     }
 
     /// Lets the supervisor and its services run as an ordinary user, also when the test runs as root.
@@ -274,8 +285,10 @@ impl Sandbox {
     }
 
     /// Without mercy, and until nothing is left.
-    fn sweep(&self) -> Result<(), String> {
+    fn sweep(&mut self) -> Result<(), String> {
         let _ = fs::remove_file(self.leash());
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
         look_until(|| {
             self.cgroups().iter().for_each(|group| cgroups::thaw_and_kill(group));
             let left = self.processes();
@@ -303,6 +316,16 @@ impl Drop for Sandbox {
             panic!("{}: cannot be swept: {left}", self.name);
         }
     }
+}
+
+/// A process that waits for the end of this one, by a pipe, and then removes a file.
+fn guard(leash: &Path) -> Child {
+    let mut guard = Command::new("sh");
+    // The path comes by the pipe, so that the guard is not taken for one of the sandbox's processes.
+    guard.args(["-c", "read -r leash; cat >/dev/null; rm -f \"$leash\""]).current_dir("/").process_group(0);
+    let mut guard = guard.stdin(Stdio::piped()).spawn().unwrap();
+    writeln!(guard.stdin.as_mut().unwrap(), "{}", leash.display()).unwrap();
+    guard
 }
 
 fn reports(path: &Path) -> String {

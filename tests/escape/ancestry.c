@@ -139,12 +139,15 @@ static void form_chain(void)
 	ready();
 }
 
-/* Forks and exits for ever: no pid stays long enough to be looked at twice. */
+/* Forks and exits for ever: no pid stays long enough to be looked at twice. Fast only while LAB/fast
+ * exists, and not for ever even then: the pids of the machine are for everybody. */
 static noreturn void comet(int sessions)
 {
-	int first = 1;
+	int first = 1, fast_laps = 3000;
 	for (;;) {
-		nap(300);
+		int fast = fast_laps > 0 && access(in_lab("fast"), F_OK) == 0;
+		fast_laps -= fast;
+		nap(fast ? 300 : 20000);
 		pid_t next = fork();
 		if (next > 0)
 			_exit(0);

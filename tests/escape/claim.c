@@ -21,14 +21,25 @@ static int is_locked(const char *path)
 	return held;
 }
 
-/* Whether some process has `text` as a word of its argument list. */
-static int is_argument(const char *text)
+static int begins_with(const char *word, const char *with, size_t length)
+{
+	return strncmp(word, with, length) == 0;
+}
+
+static void report(const char *other, size_t length)
+{
+	char line[600];
+	snprintf(line, sizeof line, "overlaps %.*s", (int)length, other);
+	say(line);
+}
+
+/* Older generations' marks are words of somebody's argument list: "SERVICE." first, "@SANDBOX" last. */
+static void look_at_arguments(const char *service, size_t service_length, const char *sandbox)
 {
 	char path[64], line[4096];
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
-	int found = 0;
-	while (proc && !found && (entry = readdir(proc))) {
+	while (proc && (entry = readdir(proc))) {
 		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
 			continue;
 		snprintf(path, sizeof path, "/proc/%.20s/cmdline", entry->d_name);
@@ -38,24 +49,26 @@ static int is_argument(const char *text)
 		if (n <= 0)
 			continue;
 		line[n] = 0;
-		for (char *word = line; word < line + n && !found; word += strlen(word) + 1)
-			found = strcmp(word, text) == 0;
+		for (char *word = line; word < line + n; word += strlen(word) + 1) {
+			const char *end = strchr(word, '@');
+			if (end && strcmp(end, sandbox) == 0 && begins_with(word, service, service_length) &&
+			    strcmp(word, mark) != 0)
+				report(word, end - word);
+		}
 	}
 	if (proc)
 		closedir(proc);
-	return found;
 }
 
 int claim(void)
 {
-	char own[256], path[PATH_MAX], other_mark[512], line[600];
+	char path[PATH_MAX];
 	const char *sandbox = strchr(mark, '@');
-	size_t own_length = sandbox ? (size_t)(sandbox - mark) : 0;
-	if (own_length == 0 || own_length >= sizeof own || flock(9, LOCK_EX) != 0)
+	if (!sandbox || flock(9, LOCK_EX | LOCK_NB) != 0)
 		die("claim");
-	memcpy(own, mark, own_length);
-	own[own_length] = 0;
-	size_t service_length = strrchr(own, '.') - own + 1;
+	size_t own_length = sandbox - mark, service_length = own_length;
+	while (service_length > 0 && mark[service_length - 1] != '.')
+		service_length--;
 
 	DIR *marks = opendir(in_lab("marks"));
 	struct dirent *entry;
@@ -63,15 +76,12 @@ int claim(void)
 		die("marks");
 	while ((entry = readdir(marks))) {
 		const char *other = entry->d_name;
-		if (strncmp(other, own, service_length) != 0 || strcmp(other, own) == 0)
-			continue;
+		int own = strlen(other) == own_length && begins_with(other, mark, own_length);
 		snprintf(path, sizeof path, "%s/marks/%s", lab, other);
-		snprintf(other_mark, sizeof other_mark, "%s%s", other, sandbox);
-		if (is_locked(path) || is_argument(other_mark)) {
-			snprintf(line, sizeof line, "overlaps %s", other);
-			say(line);
-		}
+		if (!own && begins_with(other, mark, service_length) && is_locked(path))
+			report(other, strlen(other));
 	}
 	closedir(marks);
+	look_at_arguments(mark, service_length, sandbox);
 	return 0;
 }

@@ -103,7 +103,9 @@ pub(crate) const FORMS: &[Form] = &[
     form("setpgid", "exec $E setpgid"),
     form("closed", "exec $E closed").closes(),
     form("daemonise", "exec $E daemonise").daemonises(),
-    form("daemonise-pidfile", "exec $E daemonise \"$PWD/pid\"").daemonises().with(&[SHORT, ("pidfile", "pid")]),
+    form("daemonise-pidfile", "exec $E daemonise \"$PWD/pid\"")
+        .daemonises()
+        .with(&[SHORT, ("pidfile", "pid")]),
     form("daemonise-workers", "exec $E daemonise-workers").daemonises().outlives_term(),
     form("children", "exec $E children"),
     form("chain", "exec $E chain"),

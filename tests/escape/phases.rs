@@ -1,11 +1,13 @@
 //! What a rung's services go through: position, `svc -t`, a crash, `svc -d`, and the scanner's end.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
 use nix::sys::signal::Signal;
 
+use super::super::common::processes::Process;
 use super::super::common::survivors::Survivor;
 use super::super::common::{Supervisor, cgroups, expect, look_until, survivors};
 use super::super::forms::Form;
@@ -20,12 +22,17 @@ impl Trial<'_> {
         let names = self.forms.iter().map(|form| (form.name, Cell::default()));
         self.cells = names.collect();
         self.settle();
+        self.comets_fly(true);
         self.restart("svc -t", |form| !form.outlives_term && !form.crashes, Self::term);
         self.settle();
         let has_leader = |form: &Form| !form.crashes && !(form.daemonises && form.outlives_term);
         self.restart("a crash", has_leader, Self::crash);
         self.settle();
         self.stop();
+        self.comets_fly(false);
+        if self.rung.containment.is_some() {
+            self.look_for_zombies(&scanner);
+        }
         self.look_for_overlaps();
         self.look_for_flushing();
         if self.rung.containment.is_some() {
@@ -38,19 +45,60 @@ impl Trial<'_> {
         self.cells.entry(name).or_default().faults.push(fault);
     }
 
+    fn comets_fly(&self, fast: bool) {
+        let path = self.sandbox.lab().join("fast");
+        if fast { fs::write(path, "").unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+
+    /// Whoever comes back to the scanner and its supervisor as an orphan is reaped in the end.
+    fn look_for_zombies(&mut self, scanner: &Supervisor) {
+        let reaped = look_until(|| {
+            let all = Process::all();
+            let below = |parent: i32| all.iter().filter(move |one| one.parent == parent);
+            let scanner = scanner.process().pid;
+            let zombies = |parent: i32| below(parent).filter(|one| one.state == 'Z').count();
+            let left = zombies(scanner) + below(scanner).map(|one| zombies(one.pid)).sum::<usize>();
+            expect(left == 0, left)
+        });
+        if let Err(left) = reaped {
+            self.fault("svscan", format!("{left} orphans have not been reaped"));
+        }
+    }
+
+    /// Waits for all of them at once; gives up those of which `look` still complains at the end.
+    fn await_each(
+        &mut self,
+        what: &str,
+        mut forms: Vec<&'static Form>,
+        look: impl Fn(&Self, &Form) -> Result<(), String>,
+    ) {
+        let mut complaints = Vec::new();
+        let _ = look_until(|| {
+            complaints.clear();
+            forms.retain(|form| match look(self, form) {
+                Ok(()) => false,
+                Err(seen) => {
+                    complaints.push((form.name, seen));
+                    true
+                }
+            });
+            expect(complaints.is_empty(), ())
+        });
+        for (form, (name, seen)) in forms.into_iter().zip(complaints) {
+            let (failed, said) = (self.said(form, "failed").join(" "), self.sandbox.svstat(name));
+            self.fault(name, format!("{what}: {seen} {failed}; svstat: {said}"));
+            self.lost.insert(name);
+        }
+    }
+
+    /// The forms that are still in the race.
+    fn running(&self) -> Vec<&'static Form> {
+        self.forms.iter().copied().filter(|form| !self.lost.contains(form.name)).collect()
+    }
+
     /// Waits until every form is where it wants to be, and remembers in which groups its processes are.
     fn settle(&mut self) {
-        for form in self.forms.clone() {
-            if self.lost.contains(form.name) {
-                continue;
-            }
-            if let Err(seen) = look_until(|| self.in_position(form)) {
-                let failed = self.said(form, "failed").join(" ");
-                let report = self.sandbox.reports();
-                self.fault(form.name, format!("not in position: {seen} {failed}\n{report}"));
-                self.lost.insert(form.name);
-            }
-        }
+        self.await_each("not in position", self.running(), Self::in_position);
         let end = format!("@{}", self.sandbox.name);
         for process in self.sandbox.processes() {
             let groups = self.sandbox.note_groups(process.pid);
@@ -63,11 +111,14 @@ impl Trial<'_> {
         }
     }
 
-    fn in_position(&self, form: &'static Form) -> Result<(), String> {
+    fn in_position(&self, form: &Form) -> Result<(), String> {
         let generation = self.latest(form).ok_or("never said ready")?;
         if form.daemonises && !form.outlives_term && self.rung.containment.is_some() {
             let (leader, marker) = (self.leader(form), self.marker(form, &generation));
-            let known = leader.as_ref().is_some_and(|leader| marker.shown_in(&leader.traces()).is_some());
+            // The run script's own pid is the generation's name.
+            let is_daemon = |leader: &&Process| leader.pid.to_string() != generation;
+            let known = leader.as_ref().filter(is_daemon);
+            let known = known.is_some_and(|leader| marker.shown_in(&leader.traces()).is_some());
             return expect(known, format!("leader of the daemon: {leader:?}"));
         }
         Ok(())
@@ -75,20 +126,13 @@ impl Trial<'_> {
 
     /// Does something that must lead to a new generation of each form concerned.
     fn restart(&mut self, what: &str, concerns: impl Fn(&Form) -> bool, act: impl Fn(&Self, &Forms)) {
-        let lives = |form: &&'static Form| concerns(form) && !self.lost.contains(form.name);
-        let forms: Vec<_> = self.forms.iter().copied().filter(lives).collect();
-        let before: Vec<_> = forms.iter().map(|form| self.latest(form)).collect();
+        let forms: Vec<_> = self.running().into_iter().filter(|form| concerns(form)).collect();
+        let before: BTreeMap<_, _> = forms.iter().map(|form| (form.name, self.latest(form))).collect();
         act(self, &forms);
-        for (form, before) in forms.into_iter().zip(before) {
-            let renewed = look_until(|| {
-                let now = self.latest(form);
-                expect(now != before, now)
-            });
-            if let Err(seen) = renewed {
-                self.fault(form.name, format!("{what} led to no new generation: {seen}"));
-                self.lost.insert(form.name);
-            }
-        }
+        self.await_each(&format!("{what} led to no new generation"), forms, |trial, form| {
+            let now = trial.latest(form);
+            expect(now.is_some() && now != before[form.name], now)
+        });
     }
 
     fn term(&self, forms: &Forms) {
