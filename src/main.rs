@@ -12,7 +12,8 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(args: &[OsString]) -> u8 {
-    if let Some(applet) = args.first().and_then(|name| find(base(name))) {
+    let by_name = |name: &OsString| find(base(name)).or_else(|| compat::find_by_link(name));
+    if let Some(applet) = args.first().and_then(by_name) {
         return (applet.main)(args);
     }
     let Some((name, args)) = args.get(1..).and_then(|rest| rest.first().map(|name| (name, rest))) else {

@@ -32,45 +32,48 @@ macro_rules! tools {
 
 tools! {
     svok svc svstat svscanboot readproctitle
-    chain setuidgid envuidgid envdir softlimit setlock pgrphack fghack tai64n tai64nlocal chpst
+    chain setuidgid envuidgid envdir softlimit setlock pgrphack fghack tai64n tai64nlocal chpst sv
 }
 
 /// Runs all cases of one tool and compares.
 fn check(tool: &str) {
     let cases = case::read(tool);
     let bench = Bench::new(tool);
-    let mode = std::env::var("UNDER_TEST").unwrap_or_default();
+    let runnable: Vec<&Case> = cases.iter().filter(|case| bench.can_run(case)).collect();
     let (mut theirs, mut ours) = (Golden::read(tool, ""), Golden::read(tool, ".ours"));
-    let mut wrong = Vec::new();
-    for case in cases.iter().filter(|case| bench.can_run(case)) {
-        if mode == "record" {
-            theirs.put(case, bench.run(Side::Theirs, case));
-            if case.differs.is_some() {
-                ours.put(case, bench.run(Side::Ours, case));
-            }
-            continue;
-        }
-        let expected = theirs.get(case);
-        if mode != "ours" && bench.has(Side::Theirs) {
-            complain(&mut wrong, case, "theirs", &expected, &bench.run(Side::Theirs, case));
-        }
-        if mode != "theirs" {
-            let own = if case.differs.is_some() { ours.get(case) } else { expected.clone() };
-            complain(&mut wrong, case, "ours", &own, &bench.run(Side::Ours, case));
-            if case.differs.is_some() && own == expected {
-                wrong.push(format!("{}: listed as a difference, but it is none any more", case.name));
-            }
-        }
-    }
+    let mode = std::env::var("UNDER_TEST").unwrap_or_default();
     if mode == "record" {
+        for (case, outcome) in runnable.iter().zip(bench.run_all(Side::Theirs, &runnable)) {
+            theirs.put(case, outcome);
+        }
+        let differing: Vec<&Case> = runnable.into_iter().filter(|case| case.differs.is_some()).collect();
+        for (case, outcome) in differing.iter().zip(bench.run_all(Side::Ours, &differing)) {
+            ours.put(case, outcome);
+        }
         theirs.write(&cases);
         ours.write(&cases);
+        return;
     }
-    assert!(wrong.is_empty(), "{tool}: {} of {} cases\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    let mut wrong = Vec::new();
+    if mode != "ours" && bench.has(Side::Theirs) {
+        for (case, outcome) in runnable.iter().zip(bench.run_all(Side::Theirs, &runnable)) {
+            complain(&mut wrong, case, "theirs", &theirs.get(case), &outcome);
+        }
+    }
+    if mode != "theirs" {
+        for (case, outcome) in runnable.iter().zip(bench.run_all(Side::Ours, &runnable)) {
+            let differs = case.differs.is_some();
+            complain(&mut wrong, case, "ours", &if differs { &ours } else { &theirs }.get(case), &outcome);
+            if differs && outcome == theirs.get(case) {
+                wrong.push(format!("--- {}: listed as a difference, but it is none any more", case.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{tool}: {} wrong of {} cases\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
 fn complain(wrong: &mut Vec<String>, case: &Case, side: &str, expected: &Outcome, got: &Outcome) {
     if expected != got {
-        wrong.push(format!("--- {} ({side})\nexpected:\n{expected}got:\n{got}", case.name));
+        wrong.push(format!("--- {} ({side}; - expected, + got)\n{}", case.name, expected.compare(got)));
     }
 }

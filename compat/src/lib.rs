@@ -29,6 +29,7 @@ pub mod setlock;
 pub mod setuidgid;
 pub mod softlimit;
 pub mod status;
+pub mod sv;
 pub mod svc;
 pub mod svok;
 pub mod svscanboot;
@@ -52,6 +53,7 @@ pub const APPLETS: &[Applet] = &[
     applet("svc", svc::main, "control services"),
     applet("svstat", svstat::main, "show what services do"),
     applet("svok", svok::main, "is a service supervised?"),
+    applet("sv", sv::main, "control and show services, as runit does"),
     applet("svscanboot", svscanboot::main, "start svscan from init"),
     applet("readproctitle", readproctitle::main, "show messages in the process list"),
     applet("setuidgid", setuidgid::main, "run a program as another user"),
@@ -75,6 +77,23 @@ pub fn find(name: &OsStr) -> Option<&'static Applet> {
     APPLETS.iter().find(|applet| applet.name.as_bytes() == name.as_bytes())
 }
 
+/// Finds `sv` for a program that is called by a name of its own through a link to `sv`, as init scripts of
+/// runit's services are: `/etc/init.d/ssh -> /usr/bin/sv`. `argv0` is the program as it was called, by a path.
+pub fn find_by_link(argv0: &OsStr) -> Option<&'static Applet> {
+    let name = OsStr::new("sv");
+    let mut path = std::path::PathBuf::from(argv0);
+    // The kernel does not follow more links than this either.
+    for _ in 0..40 {
+        let target = path.read_link().ok()?;
+        if target.file_name() == Some(name) {
+            return find(name);
+        }
+        path.pop();
+        path.push(target);
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +103,24 @@ mod tests {
         for (n, applet) in APPLETS.iter().enumerate() {
             assert!(APPLETS[n + 1..].iter().all(|other| other.name != applet.name), "{}", applet.name);
         }
+    }
+
+    #[test]
+    fn links_to_sv() {
+        let dir = std::env::temp_dir().join(format!("pinfold-links-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("init.d")).unwrap();
+        let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, dir.join(name)).unwrap();
+        link("pinfold", "sv");
+        link("../sv", "init.d/ssh");
+        link("ssh", "init.d/sshd");
+        link("loop", "init.d/loop");
+        link("../pinfold", "init.d/other");
+        let found = |name: &str| find_by_link(dir.join(name).as_os_str()).map(|applet| applet.name);
+        assert_eq!(found("init.d/ssh"), Some("sv"));
+        assert_eq!(found("init.d/sshd"), Some("sv"));
+        for name in ["sv", "init.d/loop", "init.d/other", "init.d/nosuch", "pinfold"] {
+            assert_eq!(found(name), None, "{name}");
+        }
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -32,7 +32,8 @@ pub fn main(args: &[OsString]) -> u8 {
     code(ended.map_err(|e| Die::sys("svscanboot", &[b"unable to start"], errno_of(&e))))
 }
 
-fn default_dir() -> PathBuf {
+/// Where services are: `/service` if there is such a thing, else `/etc/service`.
+pub(crate) fn default_dir() -> PathBuf {
     let usual = Path::new("/service");
     if usual.exists() { usual } else { Path::new("/etc/service") }.to_path_buf()
 }

@@ -25,6 +25,9 @@ service() {
 
 says() { "$THEIRS/svstat" "$1" | grep -q "$2"; }
 
+# Waits until a service's start was in an earlier second: sv takes one in the second of a restart for its own.
+aged() { await says "$1" ' [1-9][0-9]* seconds'; }
+
 # Puts a service under Debian's supervise and waits until it is as its down file wants it. supervise is
 # deaf for a second after each start; it can be told things when it has written the status again.
 supervised() {
@@ -61,3 +64,30 @@ unfake() {
 
 # What was written to a fake's control.
 commands() { dd if="$1/supervise/control" bs=100 count=1 iflag=nonblock 2>/dev/null; }
+
+# Puts a service, and its log service if it has one, under Debian's runsv and waits until each is as its
+# down file wants it.
+runsv() {
+	env --default-signal=INT,QUIT "$THEIRS/runsv" "$1" &
+	for dir in "$1" "$1/log"; do
+		[ -d "$dir" ] || continue
+		await "$THEIRS/svok" "$dir"
+		if [ -e "$dir/down" ]; then await says "$dir" ': down'; else await says "$dir" ': up'; fi
+	done
+}
+
+# A service that writes down which signals it gets, and ends with TERM.
+listener() {
+	mkdir -p "$1"
+	cat >"$1/run" <<-'END'
+		#!/bin/sh
+		for s in HUP INT QUIT ALRM USR1 USR2 CONT; do trap "echo $s >>got" $s; done
+		trap 'echo TERM >>got; exit' TERM
+		echo ready >>got
+		while :; do sleep 1000 & wait; done
+	END
+	chmod 755 "$1/run"
+}
+
+# A status of runit's: fakes a service with its pid, paused, want, got TERM and state, as printf's format.
+fake_runit() { fake "$1" "@\0\0\0\0\0\0\012\0\0\0\0$2"; }

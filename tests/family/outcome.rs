@@ -24,6 +24,19 @@ impl Outcome {
         }
         Outcome(text + &format!("= {end}\n"))
     }
+
+    /// From the first line that differs to the last, as it should be and as it is.
+    pub(crate) fn compare(&self, other: &Outcome) -> String {
+        let (a, b): (Vec<_>, Vec<_>) = (self.0.lines().collect(), other.0.lines().collect());
+        let same =
+            |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| pairs.take_while(|(x, y)| x == y).count();
+        let start = same(&mut a.iter().zip(&b));
+        let end = same(&mut a[start..].iter().rev().zip(b[start..].iter().rev()));
+        let part = |lines: &[&str], mark: &str| -> String {
+            lines[start..lines.len() - end].iter().map(|line| format!("{mark}{line}\n")).collect()
+        };
+        part(&a, "-") + &part(&b, "+")
+    }
 }
 
 impl Display for Outcome {

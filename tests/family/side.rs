@@ -5,6 +5,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
@@ -22,6 +24,9 @@ pub(crate) enum Side {
 
 /// How long a script may take before it is called hung.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// How many scripts of a tool run side by side.
+const AT_A_TIME: usize = 4;
 
 /// A scratch directory with both sides' tools.
 pub(crate) struct Bench {
@@ -82,12 +87,26 @@ impl Bench {
         false
     }
 
+    /// Runs every case, a few at a time: they mostly wait.
+    pub(crate) fn run_all(&self, side: Side, cases: &[&Case]) -> Vec<Outcome> {
+        let next = AtomicUsize::new(0);
+        let outcomes: Vec<OnceLock<Outcome>> = cases.iter().map(|_| OnceLock::new()).collect();
+        let work = || {
+            while let (at, Some(case)) = next_of(&next, cases) {
+                assert!(outcomes[at].set(self.run(side, case, at)).is_ok());
+            }
+        };
+        std::thread::scope(|scope| (0..AT_A_TIME).for_each(|_| drop(scope.spawn(work))));
+        outcomes.into_iter().map(|outcome| outcome.into_inner().expect("every case was run")).collect()
+    }
+
     /// Runs the case's script in an empty directory and says what it did.
-    pub(crate) fn run(&self, side: Side, case: &Case) -> Outcome {
-        let place = self.scratch.join("T");
+    fn run(&self, side: Side, case: &Case, number: usize) -> Outcome {
+        let place = self.scratch.join(format!("T{number}"));
         fs::create_dir(&place).unwrap();
         fs::set_permissions(&place, Permissions::from_mode(0o777)).unwrap();
-        let (out, err) = (self.scratch.join("out"), self.scratch.join("err"));
+        let file = |name: &str| self.scratch.join(format!("{name}{number}"));
+        let (out, err) = (file("out"), file("err"));
         let child = self
             .shell(side, case)
             .current_dir(&place)
@@ -130,6 +149,12 @@ impl Bench {
             .env("LC_ALL", "C");
         shell
     }
+}
+
+/// The next case that nobody has taken yet, with its number.
+fn next_of<'a>(next: &AtomicUsize, cases: &[&'a Case]) -> (usize, Option<&'a Case>) {
+    let at = next.fetch_add(1, Ordering::Relaxed);
+    (at, cases.get(at).copied())
 }
 
 impl Drop for Bench {

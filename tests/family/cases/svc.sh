@@ -134,10 +134,10 @@ while :; do sleep 1000 & wait; done
 END
 chmod +x a/run
 supervised a
-await grep -q ready a/log
+await grep -sq ready a/log
 for s in h:HUP i:INT a:ALRM t:TERM; do
 	svc -${s%:*} a
-	await grep -q "${s#*:}" a/log
+	await grep -sq "${s#*:}" a/log
 done
 touch a/down
 svc -k a
