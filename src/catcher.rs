@@ -169,11 +169,9 @@ impl Source {
 fn pass_on(said: &[u8], heard: &mut bool) {
     // a pipe that poll calls writable takes PIPE_BUF bytes without blocking; pipe(7)
     for part in said.chunks(4096) {
-        let stderr = std::io::stderr();
-        let writable =
-            poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO) == Ok(1);
-        if writable && *heard {
-            *heard = !matches!(nix::unistd::write(stderr.as_fd(), part), Err(Errno::EPIPE | Errno::EIO));
+        if *heard && crate::say::takes_more() {
+            let written = nix::unistd::write(std::io::stderr(), part);
+            *heard = !matches!(written, Err(Errno::EPIPE | Errno::EIO));
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The guardian: the small process that init knows and that outlives the supervisor.
 //!
 //! It keeps a duplicate of every descriptor that must not close when a supervisor dies, starts the
-//! supervisor again, takes note of orphans' ends and tells it, passes signals on, and keeps the catcher
-//! running. It knows nothing of services; what it can't do it says and goes on.
+//! supervisor again, takes note of orphans' ends and tells it, passes on what signals ask for, and keeps
+//! the catcher running. It knows nothing of services; what it can't do it says and goes on.
 
 use crate::guardian_line::{Key, Kind, Say};
 use crate::say;
@@ -47,8 +47,11 @@ struct Guardian {
     catcher: Option<Ward>,
     /// When a dead supervisor is to be started again.
     again: Option<u64>,
-    /// Signals that came while there was no supervisor.
-    waiting: Vec<Signal>,
+    /// When a dead catcher is to be started again.
+    catcher_again: Option<u64>,
+    /// How often the end of everything has been asked for: a supervisor that dies over it is followed by
+    /// one that knows.
+    endings: usize,
     /// Orphans whose end the present supervisor has been told.
     told: Vec<Identity>,
     /// The supervisor has once got through its start-up: from now on it is always started again.
@@ -71,7 +74,8 @@ pub fn run(directory: &Path) -> Result<u8, Fail> {
         supervisor: None,
         catcher: None,
         again: None,
-        waiting: Vec::new(),
+        catcher_again: None,
+        endings: 0,
         told: Vec::new(),
         proven: false,
         done: false,
@@ -91,11 +95,17 @@ pub fn run(directory: &Path) -> Result<u8, Fail> {
     }
 }
 
+/// When a process of ours that was started at `born` and has died is started again.
+fn next_start(born: u64) -> u64 {
+    let now = monotonic_ms();
+    if now.saturating_sub(born) < TOO_SHORT_MS { now + TOO_SHORT_MS } else { now }
+}
+
 impl Guardian {
     /// The one blocking call.
     fn wait(&self) {
         let now = monotonic_ms();
-        let timeout = match self.again {
+        let timeout = match self.again.into_iter().chain(self.catcher_again).min() {
             Some(at) => PollTimeout::try_from(at.saturating_sub(now) as i32 + 1).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
         };
@@ -110,13 +120,17 @@ impl Guardian {
     }
 
     fn take_signals(&mut self) {
+        // said over the line and not by signals: one that has just been started would die of those, and to
+        // one that is dead but not yet reaped they would be lost
         while let Some(signal) = self.signals.next() {
-            if signal == Signal::SIGCHLD {
-                continue;
-            }
-            let sent = self.supervisor.as_ref().map(|ward| ward.pidfd.signal(signal));
-            if !matches!(sent, Some(Ok(()))) {
-                self.waiting.push(signal);
+            let say = match signal {
+                Signal::SIGTERM | Signal::SIGINT => Say::Ending,
+                Signal::SIGHUP => Say::Rescan,
+                _ => continue,
+            };
+            self.endings += usize::from(say == Say::Ending);
+            if let Some(supervisor) = &mut self.supervisor {
+                supervisor.queue.push_back(say);
             }
         }
     }
@@ -129,15 +143,20 @@ impl Guardian {
             self.supervisor_ended(ending);
         }
         if self.catcher.as_ref().and_then(|w| reap(Whom::Pid(w.who.pid))).is_some() {
-            self.catcher = None;
+            let born = self.catcher.take().map_or(0, |ward| ward.born);
             if !self.done {
                 say::warning("the catcher died; starting another");
-                self.start_catcher();
+                self.catcher_again = Some(next_start(born));
             }
         }
-        if self.again.is_some_and(|at| at <= monotonic_ms()) {
+        let now = monotonic_ms();
+        if self.again.is_some_and(|at| at <= now) {
             self.again = None;
             self.start_supervisor();
+        }
+        if self.catcher_again.is_some_and(|at| at <= now) {
+            self.catcher_again = None;
+            self.start_catcher();
         }
         self.tell_of_orphans();
     }
@@ -161,7 +180,7 @@ impl Guardian {
     }
 
     fn supervisor_ended(&mut self, ending: Ending) {
-        let lived = self.supervisor.take().map_or(0, |ward| monotonic_ms().saturating_sub(ward.born));
+        let born = self.supervisor.take().map_or(0, |ward| ward.born);
         self.told.clear();
         if self.done || ending == Ending::Code(0) {
             self.done = true; // it ends by itself when everything has been stopped, and only then
@@ -173,19 +192,14 @@ impl Guardian {
             return;
         }
         say::warning(&format!("the supervisor ended ({ending}); starting another, the services go on"));
-        let delay = if lived < TOO_SHORT_MS { TOO_SHORT_MS } else { 0 };
-        self.again = Some(monotonic_ms() + delay);
+        self.again = Some(next_start(born));
     }
 
     fn start_supervisor(&mut self) {
-        let queue = self.kept.keys().cloned().map(Say::Kept).chain([Say::AllKept]).collect();
+        let kept = self.kept.keys().cloned().map(Say::Kept);
+        let queue = kept.chain(vec![Say::Ending; self.endings]).chain([Say::AllKept]).collect();
         match self.start("pinfold:", queue) {
-            Ok(ward) => {
-                for signal in std::mem::take(&mut self.waiting) {
-                    let _ = ward.pidfd.signal(signal);
-                }
-                self.supervisor = Some(ward);
-            }
+            Ok(ward) => self.supervisor = Some(ward),
             Err(fail) => {
                 say::warning(&format!("{fail}; trying again in a second"));
                 self.again = Some(monotonic_ms() + 1000);
@@ -199,7 +213,10 @@ impl Guardian {
         match self.start("pinfold-catcher:", queue) {
             Ok(ward) => self.catcher = Some(ward),
             // services then write into a pipe nobody reads until the next try
-            Err(fail) => say::warning(&fail.to_string()),
+            Err(fail) => {
+                say::warning(&format!("{fail}; trying again in a second"));
+                self.catcher_again = Some(monotonic_ms() + TOO_SHORT_MS);
+            }
         }
     }
 
@@ -212,7 +229,8 @@ impl Guardian {
             arguments: vec![c(name.as_bytes())?, c(self.directory.as_os_str().as_bytes())?],
             environment: self.environment.clone(),
             directory: c"/".into(),
-            session: false,
+            // a terminal's interrupt is for the guardian alone: heard by both, it would count as two
+            session: true,
         };
         let child = self.spawner.spawn(program, &Place::Here, &[(theirs.as_fd(), LINE)]).map_err(fail)?;
         let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
@@ -260,7 +278,7 @@ impl Guardian {
             }
             Say::Started => self.proven = true,
             Say::Done => self.done = true,
-            Say::Kept(_) | Say::AllKept | Say::Ended(..) => {}
+            Say::Kept(_) | Say::AllKept | Say::Ended(..) | Say::Ending | Say::Rescan => {}
         }
     }
 

@@ -21,6 +21,10 @@ pub enum Say {
     Kept(Key),
     /// Guardian: that was all that was kept.
     AllKept,
+    /// Guardian: everything is to be stopped; a second time, to be killed.
+    Ending,
+    /// Guardian: the scan directory is to be read anew.
+    Rescan,
     /// Guardian: this orphan has ended, and stays a zombie until [`Say::Reap`].
     Ended(Identity, Ending),
 }
@@ -45,9 +49,11 @@ pub enum Kind {
     Output,
     /// What a fold root reports on: the reading end.
     Report,
+    /// Where a service says that it is ready: the reading end.
+    Ready,
 }
 
-const KINDS: [Kind; 4] = [Kind::Desk, Kind::Log, Kind::Output, Kind::Report];
+const KINDS: [Kind; 5] = [Kind::Desk, Kind::Log, Kind::Output, Kind::Report, Kind::Ready];
 
 impl Say {
     /// The message's bytes, at most [`LONGEST`].
@@ -58,6 +64,8 @@ impl Say {
             Say::Drop(key) => key.encode(b'D', &mut bytes),
             Say::Kept(key) => key.encode(b'k', &mut bytes),
             Say::AllKept => bytes.push(b'a'),
+            Say::Ending => bytes.push(b'T'),
+            Say::Rescan => bytes.push(b'H'),
             Say::Done => bytes.push(b'X'),
             Say::Started => bytes.push(b'S'),
             Say::Reap(who) => {
@@ -86,6 +94,8 @@ impl Say {
             b'D' => Say::Drop(Key::decode(rest)?),
             b'k' => Say::Kept(Key::decode(rest)?),
             b'a' => Say::AllKept,
+            b'T' => Say::Ending,
+            b'H' => Say::Rescan,
             b'X' => Say::Done,
             b'S' => Say::Started,
             b'R' => Say::Reap(whose(rest)?),

@@ -1,5 +1,7 @@
 //! What pinfold's lasting processes say on standard error: short lines, each with who speaks.
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
 static SPEAKER: OnceLock<&'static str> = OnceLock::new();
@@ -19,10 +21,18 @@ pub fn info(text: &str) {
     line("info", text);
 }
 
-/// One write, so that lines of several processes do not mix. Standard error may be closed or full: then
-/// there is nobody to tell.
+/// One write, so that lines of several processes do not mix. Standard error may be closed, or a full pipe that
+/// nobody reads: then there is nobody to tell, and no service waits for that to change.
 fn line(level: &str, text: &str) {
     let speaker = SPEAKER.get().unwrap_or(&"pinfold");
     let line = format!("{speaker}: {level}: {text}\n");
-    let _ = nix::unistd::write(std::io::stderr(), line.as_bytes());
+    if takes_more() {
+        let _ = nix::unistd::write(std::io::stderr(), line.as_bytes());
+    }
+}
+
+/// Whether standard error takes PIPE_BUF bytes without making the writer wait; pipe(7).
+pub fn takes_more() -> bool {
+    let stderr = std::io::stderr();
+    poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO) == Ok(1)
 }
