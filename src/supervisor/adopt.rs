@@ -7,7 +7,7 @@ use super::service::{Kin, Pipe, Process, Service, Shown};
 use super::{Role, Source, Supervisor, Task};
 use crate::fold::{Fold, Root};
 use crate::guardian_line::{Key, Kind, Say};
-use crate::machine::{Event, Phase};
+use crate::machine::{Event, Exit, Phase};
 use crate::record::Record;
 use crate::service::Settings;
 use crate::table::View;
@@ -155,52 +155,71 @@ impl Supervisor {
         }
     }
 
-    /// Finds the recorded process, and tells the machine.
+    /// Finds the recorded process, and tells the machine: first that the service has been adopted, then, if the
+    /// process is gone, that it is.
     fn resume(&mut self, index: u32, record: &Record, ends: &[(Identity, Ending)]) {
-        let dead = |who: Identity| ends.iter().any(|(ended, _)| *ended == who);
-        let process = record.leader.and_then(|who| Some(Process { who, pidfd: Pidfd::of(who).ok()? }));
         let finishing = matches!(record.state.phase, Phase::Finishing { .. });
-        let present = process.is_some();
-        if let Some(process) = process {
-            let (pid, told) = (process.who.pid, dead(process.who));
-            self.pids.insert(pid, (index, if finishing { Role::Finish } else { Role::Leader }));
-            if !told {
-                self.watch(process.pidfd.as_fd(), Source::Leader(index));
-            }
-            if let Some(service) = self.service(index) {
-                service.shown = pid;
-                service.session = Stat::read(pid).map_or(0, |stat| stat.session);
-                if finishing {
-                    service.finish = Some(process);
-                } else {
-                    service.leader = Some(process);
-                }
-            }
-        } else if let Some(who) = record.leader {
-            crate::say::info(&format!(
-                "{}: pid {} ended while nobody was looking",
-                String::from_utf8_lossy(&record.name).escape_debug(),
-                who.pid
-            ));
+        let found = record.leader.and_then(|who| Some(Process { who, pidfd: Pidfd::of(who).ok()? }));
+        let lost = record.leader.filter(|_| found.is_none());
+        if let Some(process) = found {
+            let told = ends.iter().any(|(ended, _)| *ended == process.who);
+            self.take_process(index, process, finishing, !told);
         }
-        let Some(service) = self.services[index as usize].as_mut() else { return };
+        // what the fold root said meanwhile: who the leader is, or how it ended
+        self.read_report(index);
+        let emptied = self.take_members(index);
+        self.arm(index);
+        let Some(service) = self.service(index) else { return };
+        let there = service.leader.is_some() || service.finish.is_some() || service.held.is_some();
+        let expected = finishing || service.state.phase.has_leader();
+        let gone = lost.filter(|_| expected && !there);
+        self.turn(index, Event::Adopted { present: there || gone.is_some(), emptied });
+        if let Some(who) = gone {
+            self.ended_unseen(index, who, finishing, emptied);
+        }
+    }
+
+    /// The leader (or `finish`) is there, alive or a zombie.
+    fn take_process(&mut self, index: u32, process: Process, finishing: bool, watch: bool) {
+        let pid = process.who.pid;
+        self.pids.insert(pid, (index, if finishing { Role::Finish } else { Role::Leader }));
+        if watch {
+            self.watch(process.pidfd.as_fd(), Source::Leader(index));
+        }
+        let Some(service) = self.service(index) else { return };
+        service.shown = pid;
+        service.session = Stat::read(pid).map_or(0, |stat| stat.session);
+        if finishing {
+            service.finish = Some(process);
+        } else {
+            service.leader = Some(process);
+        }
+    }
+
+    /// Takes note of everybody in the fold; true if there is nobody.
+    fn take_members(&mut self, index: u32) -> bool {
+        let Some(service) = self.services[index as usize].as_mut() else { return true };
         let emptied = service.fold.is_empty(&mut self.fence);
         let members = service.fold.members(&mut self.fence);
-        service.shown =
-            if service.shown == 0 { members.first().map_or(0, |stat| stat.pid) } else { service.shown };
+        if service.shown == 0 {
+            service.shown = members.first().map_or(0, |stat| stat.pid);
+        }
         for stat in members {
             self.pids.entry(stat.pid).or_insert((index, Role::Met));
         }
-        let gone = record.leader.is_some() && !present && record.state.phase.has_leader();
-        self.arm(index);
-        if gone {
-            // it was there, it is not, and it was not the guardian's either: nobody knows how it ended
-            if let Some(service) = self.service(index) {
-                service.shown_as.last_exit = Some(Ending::Unknown);
-            }
-            let exit = crate::machine::Exit::Dirty;
-            return self.turn(index, Event::LeaderGone { exit, started: true, emptied });
+        emptied
+    }
+
+    /// It was there, it is not, and the guardian has not seen it either: nobody knows how it ended.
+    fn ended_unseen(&mut self, index: u32, who: Identity, finishing: bool, emptied: bool) {
+        let Some(service) = self.service(index) else { return };
+        let name = service.shown_name();
+        crate::say::info(&format!("{name}: pid {} ended while nobody was looking", who.pid));
+        let exit = Exit::Dirty;
+        if finishing {
+            return self.turn(index, Event::FinishGone { exit, emptied });
         }
-        self.turn(index, Event::Adopted { present, emptied });
+        service.shown_as.last_exit = Some(Ending::Unknown);
+        self.turn(index, Event::LeaderGone { exit, started: true, emptied });
     }
 }

@@ -53,8 +53,14 @@ impl Supervisor {
 
     /// The guardian has seen an orphan's end.
     pub(super) fn orphan_ended(&mut self, who: Identity, ending: Ending) {
+        let index = self.pids.get(&who.pid).map(|&(index, _)| index);
         self.process_ended(who.pid, ending);
-        self.reap_at_guardian(who);
+        // the end that a service is about to learn of is acknowledged when its state says so: until then
+        // another supervisor would have to be told again
+        match index.and_then(|index| self.service(index)).filter(|service| service.held.is_some()) {
+            Some(service) => service.unacknowledged = Some(who),
+            None => self.reap_at_guardian(who),
+        }
     }
 
     /// An adopted leader (or `finish`), whose parent we are not, has ended. If its parent is the guardian, that tells
@@ -174,7 +180,11 @@ impl Supervisor {
                 Event::FinishGone { exit, emptied }
             }
         };
+        let seen = service.unacknowledged.take();
         self.turn(index, event);
+        if let Some(who) = seen {
+            self.reap_at_guardian(who);
+        }
         self.look_if_waiting(index);
     }
 

@@ -106,6 +106,8 @@ pub(super) struct Service {
     pub(super) rereads: u32,
     /// An end that is held back until the fold has been read often enough.
     pub(super) held: Option<Held>,
+    /// Whose end the guardian has told, and is to reap once the machine has been told.
+    pub(super) unacknowledged: Option<Identity>,
     /// What the fold root said of a leader that never became `run`.
     pub(super) root_failed: Option<NotStarted>,
     /// `run`'s session: helpers stay in it, daemons do not.
@@ -168,6 +170,7 @@ impl Service {
             recheck: None,
             rereads: 0,
             held: None,
+            unacknowledged: None,
             root_failed: None,
             session: 0,
             shown: 0,
