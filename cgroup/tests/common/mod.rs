@@ -17,10 +17,12 @@ use sys::spawn::{Child, Place, Program, Spawner};
 const SCENARIO: &str = "PINFOLD_TEST_SCENARIO";
 const HOUSE: &str = "PINFOLD_TEST_HOUSE";
 
-/// Runs `body` in a process of its own. `name` is the test's; `wrapper` a command to start it by.
-pub(crate) fn scenario_by(wrapper: &[&str], name: &str, body: impl FnOnce(&str)) {
+/// Runs `body` in a process of its own. `name` is the test's; `wrapper` a command to start it by. Returns in
+/// both processes; true in the one that is the test.
+pub(crate) fn scenario_by(wrapper: &[&str], name: &str, body: impl FnOnce(&str)) -> bool {
     if std::env::var(SCENARIO).is_ok_and(|wanted| wanted == name) {
-        return body(&std::env::var(HOUSE).unwrap());
+        body(&std::env::var(HOUSE).unwrap());
+        return false;
     }
     let house = format!("test-{}-{name}", std::process::id());
     let _sweeper = Sweeper(house.clone());
@@ -50,6 +52,7 @@ pub(crate) fn scenario_by(wrapper: &[&str], name: &str, body: impl FnOnce(&str))
     assert!(out.contains("1 passed"), "{out}");
     let left = groups_named(&house);
     assert!(left.is_empty(), "left behind: {left:?}");
+    true
 }
 
 /// Runs `body` in a process of its own.
