@@ -2,7 +2,6 @@
 
 use super::failure::{NO, OK};
 use super::session::Wish;
-use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
@@ -22,7 +21,6 @@ pub(super) fn command(name: &'static str, about: &'static str, more: &str, after
         .about(about)
         .long_about(if more.is_empty() { about.to_owned() } else { format!("{about}\n\n{more}") })
         .after_long_help(after.to_owned())
-        .styles(Styles::plain())
         .version(env!("CARGO_PKG_VERSION"))
         .disable_version_flag(true)
         .max_term_width(100)

@@ -116,6 +116,15 @@ impl Service {
         self.entry.as_ref().and_then(|entry| entry.head.supervisor)
     }
 
+    /// Whether `supervise/status` already says what the table does: the table is written first, and who has
+    /// waited for one may look at the other next.
+    pub(super) fn is_published(&self, sight: &Sight) -> bool {
+        match (sight, self.status()) {
+            (Sight::Ours(record), Ok(status)) => record.state.phase.is_still() == (status.pid == 0),
+            _ => true,
+        }
+    }
+
     /// The record that daemontools' and runit's supervisors keep, too.
     pub(super) fn status(&self) -> Result<Status, Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;

@@ -37,7 +37,10 @@ pub(super) fn start(
         by_supervisor(session, service, line)
     };
     match started {
-        Ok(()) => Ok(uptime(session, service)),
+        Ok(()) => {
+            session.vigil.await_published(service);
+            Ok(uptime(session, service))
+        }
         Err(failure) if failure.details.is_empty() && !session.vigil.is_interrupted() => {
             let said = words.since(&mut session.vigil);
             Err(failure.with(heading("the last lines of its output:", said)))

@@ -40,6 +40,7 @@ pub(super) fn stop(
     if !script || session.wish.all {
         by_supervisor(session, service, &before, deadline, line)?;
     }
+    session.vigil.await_published(service);
     Ok(receipt(&before, &service.look()))
 }
 

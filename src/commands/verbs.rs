@@ -87,7 +87,6 @@ fn help(args: &[OsString]) -> u8 {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(false)
-        .styles(clap::builder::styling::Styles::plain())
         .max_term_width(100)
         .subcommands(VERBS.iter().map(|verb| (verb.define)()));
     let args = std::iter::once(OsString::from("pinfold")).chain(args.iter().cloned());

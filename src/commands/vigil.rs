@@ -15,6 +15,9 @@ use sys::clock::monotonic_ms;
 
 /// How often to look when nothing is heard: a new supervisor announces itself to nobody.
 const TICK_MS: Ms = 1000;
+/// How long what has been seen in the table may take to be seen in `supervise/status`: it may be that it
+/// can't be written at all.
+const PUBLISHED_MS: Ms = 2000;
 
 /// Waits, and hears INT and TERM meanwhile.
 pub(super) struct Vigil {
@@ -65,6 +68,18 @@ impl Vigil {
         let mut byte = [0; 16];
         if let Some(signals) = &mut self.signals {
             self.interrupted |= signals.read(&mut byte).is_ok_and(|n| n > 0);
+        }
+    }
+
+    /// Waits until other programs can see, too, what has been seen of a service.
+    pub(super) fn await_published(&mut self, service: &mut Service) {
+        let until = monotonic_ms() + PUBLISHED_MS;
+        while monotonic_ms() < until && !self.interrupted {
+            let sight = service.look();
+            if service.is_published(&sight) {
+                return;
+            }
+            self.wait(until, &[]);
         }
     }
 

@@ -69,6 +69,7 @@ fn until(goal: Goal, name: &OsStr, deadline: Ms, vigil: &mut Vigil) -> Result<()
             return Err(Failure::no("not supervised"));
         }
         if goal.is_reached(&sight) {
+            vigil.await_published(&mut service);
             return Ok(());
         }
         if monotonic_ms() >= deadline {
