@@ -131,31 +131,16 @@ pub const TABLE: &[Setting] = &[
     ),
     flag("env", |s| s.env = true, "runit", "directory of environment variables, as envdir reads it"),
     file("notification-fd", notification_fd, "s6", "descriptor number; a newline written to it means ready"),
-    file(
-        "timeout-up",
-        |s, t| Ok(s.config.timeout_up = milliseconds(t)?),
-        "s6-rc",
-        "ms until it must be ready, 0 = for ever; 60000",
-    ),
+    file("timeout-up", timeout_up, "s6-rc", "ms until it must be ready, 0 = for ever; 60000"),
     file("down-signal", down_signal, "s6", "what asks it to end; TERM"),
-    file(
-        "timeout-finish",
-        |s, t| Ok(s.config.timeout_finish = milliseconds(t)?),
-        "s6",
-        "ms that finish may take, 0 = for ever; 5000",
-    ),
+    file("timeout-finish", timeout_finish, "s6", "ms that finish may take, 0 = for ever; 5000"),
     file(
         "max-death-tally",
         max_deaths,
         "s6",
         "so many deaths in a row within a second make it failed, 0 = never; 0",
     ),
-    file(
-        "timeout-kill",
-        |s, t| Ok(s.config.timeout_kill = milliseconds(t)?),
-        "s6",
-        "ms from being told to end to being killed, 0 = never; 90000",
-    ),
+    file("timeout-kill", timeout_kill, "s6", "ms from being told to end to being killed, 0 = never; 90000"),
     file(
         "kill-mode",
         kill_mode,
@@ -300,6 +285,21 @@ fn milliseconds(text: &str) -> Result<Option<u64>, &'static str> {
     Ok((ms != 0).then_some(ms))
 }
 
+fn timeout_up(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
+    settings.config.timeout_up = milliseconds(text)?;
+    Ok(())
+}
+
+fn timeout_kill(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
+    settings.config.timeout_kill = milliseconds(text)?;
+    Ok(())
+}
+
+fn timeout_finish(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
+    settings.config.timeout_finish = milliseconds(text)?;
+    Ok(())
+}
+
 fn notification_fd(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
     let fd = number(text).filter(|fd| (1..1024).contains(fd)).ok_or("a descriptor number from 1 to 1023")?;
     settings.notification_fd = Some(fd as i32);
@@ -309,20 +309,10 @@ fn notification_fd(settings: &mut Settings, text: &str) -> Result<(), &'static s
 
 fn down_signal(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
     let upper = text.to_ascii_uppercase();
-    let by_name = || upper.strip_prefix("SIG").unwrap_or(&upper).parse_signal();
+    let by_name = || format!("SIG{}", upper.strip_prefix("SIG").unwrap_or(&upper)).parse().ok();
     let by_number = || number(text).and_then(|n| Signal::try_from(n as i32).ok());
     settings.down_signal = by_number().or_else(by_name).ok_or("a signal's name or number, as TERM or 15")?;
     Ok(())
-}
-
-trait ParseSignal {
-    fn parse_signal(&self) -> Option<Signal>;
-}
-
-impl ParseSignal for str {
-    fn parse_signal(&self) -> Option<Signal> {
-        format!("SIG{self}").parse().ok()
-    }
 }
 
 fn max_deaths(settings: &mut Settings, text: &str) -> Result<(), &'static str> {

@@ -11,17 +11,22 @@ use sys::reap::Ending;
 use sys::spawn::{Child, NotStarted, Program, Stage, above_tray};
 use sys::{Errno, Fail};
 
+/// A program as it is to be started.
+pub(super) struct Prepared {
+    pub(super) program: Program,
+    /// The fold root's end of the pipe it reports on, and the number it gets it at.
+    pub(super) gets: Option<(OwnedFd, i32)>,
+    /// Our end; with it, what is started is a fold root.
+    pub(super) report: Option<OwnedFd>,
+}
+
 impl Supervisor {
-    /// Puts a fold root above `program`: the program as it is to be started, the end of the pipe it reports on,
-    /// and that one's number.
-    pub(super) fn below_root(
-        &mut self,
-        index: u32,
-        program: Program,
-    ) -> Result<(Program, Option<(OwnedFd, i32)>, Option<OwnedFd>), String> {
-        let Some(service) = self.services[index as usize].as_ref() else { return Ok((program, None, None)) };
+    /// Puts a fold root above `program`, if this service is to have one.
+    pub(super) fn below_root(&mut self, index: u32, program: Program) -> Result<Prepared, String> {
+        let bare = |program| Ok(Prepared { program, gets: None, report: None });
+        let Some(service) = self.services[index as usize].as_ref() else { return bare(program) };
         if !service.fold.wants_root(&self.fence, service.settings.kill_strays) {
-            return Ok((program, None, None));
+            return bare(program);
         }
         // any number does that is not the one for readiness
         let number = if service.settings.notification_fd == Some(3) { 4 } else { 3 };
@@ -30,12 +35,13 @@ impl Supervisor {
                 FoldRoot::prepare(&self.run, &mut self.spawner).map_err(|fail| fail.to_string())?;
             self.fence.foldroot = Some(prepared);
         }
-        let Some(foldroot) = &self.fence.foldroot else { return Ok((program, None, None)) };
+        let Some(foldroot) = &self.fence.foldroot else { return bare(program) };
         let fail = |errno| Fail::of("make the fold root's pipe", errno).to_string();
         let flags = nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK;
         let (read, write) = nix::unistd::pipe2(flags).map_err(fail)?;
         let read = above_tray(read.as_fd()).map_err(|fail| fail.to_string())?;
-        Ok((foldroot.above(program, number), Some((write, number)), Some(read)))
+        let program = foldroot.above(program, number);
+        Ok(Prepared { program, gets: Some((write, number)), report: Some(read) })
     }
 
     /// What was started is a fold root; the leader is known when it reports.

@@ -1,5 +1,6 @@
 //! Starting a service's programs, and saying why one could not be started.
 
+use super::roots::Prepared;
 use super::scripts::c_string;
 use super::service::{Kin, Process};
 use super::{Role, Source, Supervisor};
@@ -50,9 +51,9 @@ impl Supervisor {
             directory: c_string(directory.as_os_str().as_bytes())?,
             session: matches!(self.task, super::Task::Directory(_)),
         };
-        let (program, write, report) = self.below_root(index, program)?;
+        let Prepared { program, gets, report } = self.below_root(index, program)?;
         let extra: Vec<_> =
-            notification.iter().chain(&write).map(|(fd, number)| (fd.as_fd(), *number)).collect();
+            notification.iter().chain(&gets).map(|(fd, number)| (fd.as_fd(), *number)).collect();
         let child = self.spawn_in_fold(index, program, &extra).map_err(|fail| fail.to_string())?;
         match report {
             Some(report) => self.root_started(index, child, report),

@@ -9,6 +9,7 @@ use super::Supervisor;
 use cgroup::sessions::{self, Session};
 use cgroup::strays::{Owner, claimant};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::collections::hash_map::Entry;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -74,12 +75,19 @@ impl Supervisor {
                 if let Err(fail) = service.fold.bring_back(&self.fence, &stray) {
                     self.complain(index, &fail.to_string());
                 }
-            } else if !self.pids.contains_key(&stray.stat.pid) {
-                self.pids.insert(stray.stat.pid, (index, super::Role::Stray));
+            } else if self.is_news(index, stray.stat.pid) {
                 self.name_stray(Some(index), &stray.stat, &stray.position);
             }
         }
         self.fence.forget_walk();
+    }
+
+    /// Whether this stray has not been named yet.
+    fn is_news(&mut self, index: u32, pid: i32) -> bool {
+        let entry = self.pids.entry(pid);
+        let news = matches!(entry, Entry::Vacant(_));
+        entry.or_insert((index, super::Role::Stray));
+        news
     }
 
     /// logind's directory of sessions is watched, where there is one.
