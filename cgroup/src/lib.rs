@@ -11,6 +11,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod at;
+#[cfg(feature = "controllers")]
+pub mod controllers;
 pub mod group;
 pub mod hierarchy;
 pub mod house;
