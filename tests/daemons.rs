@@ -8,9 +8,11 @@ mod service;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 
 use common::processes::Process;
+use common::{Family, Sandbox};
 use nix::sys::signal::Signal;
 use service::{Owner, Service};
 
@@ -238,6 +240,32 @@ fn apache_that_daemonises_is_up_and_ends_with_its_workers() {
 #[test]
 fn apache_of_an_ordinary_user_ends_with_its_workers() {
     daemonised_apache_ends(Owner::Ordinary, "apache-user");
+}
+
+/// A daemon whose parent ends before anybody has looked is found and told to end all the same, also where
+/// descent is all that keeps a service together. Several at once, so that some of them are that quick.
+#[test]
+fn quick_daemons_of_an_ordinary_user_are_told_to_end() {
+    let names =
+        ["daemon-1", "daemon-2", "daemon-3", "daemon-4", "daemon-5", "daemon-6", "daemon-7", "daemon-8"];
+    let sandbox = Sandbox::new("quick", Family::Ours).unwrap_or_else(|why| panic!("{why}")).unprivileged();
+    let run = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/service/daemon/run");
+    let run = fs::read_to_string(run).unwrap();
+    names.iter().for_each(|name| sandbox.file(&format!("{name}/run"), &run));
+    let _svscan = sandbox.scanner();
+    for name in names {
+        sandbox.wait_for("svscan to take the daemons up", || {
+            let said = sandbox.run("svok", [name]);
+            common::expect(said.code == 0, said)
+        });
+        let said = sandbox.run("svcstart", [sandbox.scan().join(name)]);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+    for name in names {
+        let said = sandbox.run("svcstop", [Path::new("-v"), &sandbox.scan().join(name)]);
+        assert!(said.code == 0 && said.out.contains("told to end"), "{said:?}");
+        assert!(!said.out.contains("killed"), "{said:?}");
+    }
 }
 
 /// daemontools: `svc -d` ends the outer shell, and all that stands below setpriv runs on.
