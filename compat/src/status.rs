@@ -158,4 +158,23 @@ mod tests {
         let s = Status { paused: true, ..status(0, Want::Up, RunState::Down) };
         assert_eq!(s.encode()[16], 0);
     }
+
+    /// Whatever stands in the file: what was understood of it is written, and read, as the same again.
+    #[test]
+    fn any_bytes() {
+        let mut random = crate::random::Random::new("status");
+        for _ in 0..10_000 {
+            let mut bytes: Vec<u8> = (0..random.below(24)).map(|_| random.byte(255)).collect();
+            if random.byte(2) == 0 && bytes.len() > 17 {
+                bytes[17] = b"ud\0"[random.below(3)];
+                bytes[12..16].fill(0);
+            }
+            let Some(status) = Status::decode(&bytes) else {
+                assert!(bytes.len() < DJB_LEN);
+                continue;
+            };
+            let again = Status::decode(&status.encode()).unwrap();
+            assert_eq!(again, Status { paused: status.paused && status.pid != 0, ..status });
+        }
+    }
 }

@@ -165,4 +165,31 @@ mod tests {
         assert_eq!(at(10, 999_999_999).seconds_until(at(11, 0)), 1);
         assert_eq!(at(10, 500).seconds_until(at(9, 0)), 0);
     }
+
+    /// Against the standard library's reading of hex numbers.
+    #[test]
+    fn texts_at_random() {
+        let mut random = crate::random::Random::new("tai");
+        let mut stamps = 0;
+        for _ in 0..20_000 {
+            let mut text = random.bytes(b"0123456789abcdef", 24);
+            text.insert(0, b'@');
+            if random.byte(4) == 0 {
+                let at = random.below(text.len());
+                text[at] = b"@AFg+ \xff0"[random.below(8)];
+            }
+            text.resize(TEXT - random.below(2), b'7');
+            let clean = text.len() == TEXT && text[0] == b'@' && !text.iter().any(u8::is_ascii_uppercase);
+            let digits = |range| str::from_utf8(text.get(range)?).ok().filter(|digits| !digits.contains('+'));
+            let naive = || {
+                let label = u64::from_str_radix(digits(1..17)?, 16).ok()?;
+                let nanos = u32::from_str_radix(digits(17..25)?, 16).ok()?;
+                Some(Tai64n { label, nanos })
+            };
+            let expected = if clean { naive() } else { None };
+            assert_eq!(Tai64n::from_text(&text), expected, "{}", text.escape_ascii());
+            stamps += usize::from(expected.is_some());
+        }
+        assert!((1000..19_000).contains(&stamps), "{stamps}");
+    }
 }

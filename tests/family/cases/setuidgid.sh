@@ -45,3 +45,25 @@ code setuidgid nobody nosuchprogram
 printf '#!/bin/sh\n' >prog
 chmod 700 prog
 code setuidgid nobody ./prog
+
+#: an account that only getent knows
+#! root
+#! differs: a static program asks getent, which stands in here for LDAP and the like; the original asks the system's modules
+mkdir bin
+cat >bin/getent <<'END'
+#!/bin/sh
+case "$*" in
+'passwd -- amy') echo 'amy:x:4242:4243:Amy:/home/amy:/bin/sh' ;;
+'group -- amys') echo 'amys:*:4244:amy' ;;
+'passwd -- other') echo 'amy:x:4242:4243:Amy:/home/amy:/bin/sh' ;;
+'passwd -- broken') echo 'broken:x:::' ;;
+'initgroups -- amy') echo 'amy                  4244 4243 4245' ;;
+*) exit 2 ;;
+esac
+END
+chmod 755 bin/getent
+PATH=$PWD/bin:$PATH
+for name in amy other broken nosuch; do code setuidgid $name sh -c 'id -u; id -G'; done
+code setuidgid -s amy id -G
+code envuidgid amy sh -c 'echo $UID $GID'
+code chpst -u amy:amys id -G
