@@ -57,7 +57,10 @@ impl Supervisor {
             }
             Task::One(_) => None,
         };
-        let path = desk::place(&directory, house.as_deref()).map_err(|fail| fail.to_string())?;
+        // the directory may have been moved while nobody looked: who runs there is still to be controlled
+        let path = desk::place(&directory, house.as_deref())
+            .or_else(|fail| house.map_or(Err(fail), |house| desk::make_all(&house).map(|()| house)))
+            .map_err(|fail| fail.to_string())?;
         let desk = match kept.remove(&key).and_then(|fds| Desk::adopt(path.clone(), fds)) {
             Some(desk) => desk,
             None => Desk::open(path).map_err(|fail| fail.to_string())?,

@@ -75,8 +75,8 @@ impl Supervisor {
         }
         for index in self.indices() {
             let Some(service) = self.service(index) else { continue };
-            if !service.is_log() && names.binary_search(&OsString::from_vec(service.name.clone())).is_err() {
-                let name = OsString::from_vec(service.name.clone());
+            let name = OsString::from_vec(service.listed_as().to_vec());
+            if !service.is_log() && names.binary_search(&name).is_err() {
                 self.vanished(&name);
             }
         }
@@ -112,7 +112,7 @@ impl Supervisor {
         let path = directory.join(name);
         if let Some(&index) = self.by_name.get(name.as_bytes()) {
             if let Some(service) = self.service(index) {
-                service.unlisted = false;
+                service.unlisted &= service.alias.is_some();
             }
             return;
         }
@@ -122,7 +122,7 @@ impl Supervisor {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && path.symlink_metadata().is_err() => return,
             Err(e) => return self.put_off(name, &Fail::io("stat", &path, &e).to_string()),
         };
-        if self.is_known((meta.dev(), meta.ino()), name) {
+        if self.is_known((meta.dev(), meta.ino()), name, &path) {
             return;
         }
         if !path.join("run").exists() && self.is_unpacking(name) {
@@ -139,16 +139,31 @@ impl Supervisor {
 
     /// The same directory under another name: renamed if the old name is gone, else one service with two
     /// names (daemontools: identity is the directory, not the name).
-    fn is_known(&mut self, inode: (u64, u64), name: &OsStr) -> bool {
-        let known = self.services.iter_mut().flatten().find(|service| service.inode == inode);
+    fn is_known(&mut self, inode: (u64, u64), name: &OsStr, path: &Path) -> bool {
+        // of one that was moved before it was taken over only its files tell
+        let desk = std::fs::canonicalize(path.join("supervise")).ok();
+        let is_it = |service: &Service| {
+            service.inode == inode || service.inode == (0, 0) && Some(&service.desk.path) == desk.as_ref()
+        };
+        let known = self.services.iter_mut().flatten().find(|service| is_it(service));
         let Some(known) = known else { return false };
-        if known.unlisted {
-            known.unlisted = false;
-            say::info(&format!(
-                "{} is now called {}; it goes on under its first name until it is taken up anew",
-                known.shown_name(),
-                name.to_string_lossy().escape_debug()
-            ));
+        known.inode = inode;
+        if !known.unlisted && known.directory.exists() {
+            return true;
+        }
+        known.unlisted = false;
+        known.alias = Some(name.as_bytes().to_vec());
+        known.directory = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        say::info(&format!(
+            "{} is now called {}; it goes on under its first name until it is taken up anew",
+            known.shown_name(),
+            name.to_string_lossy().escape_debug()
+        ));
+        let directory = known.directory.join("log");
+        if let Kin::LoggedBy(log) = known.kin
+            && let Some(log) = self.service(log)
+        {
+            log.directory = directory;
         }
         true
     }
@@ -174,7 +189,13 @@ impl Supervisor {
 
     /// A name is gone. What runs goes on; only a service that is down is forgotten.
     fn vanished(&mut self, name: &OsStr) {
-        let Some(&index) = self.by_name.get(name.as_bytes()) else { return };
+        let listed = |service: &Option<Service>| {
+            service.as_ref().is_some_and(|service| service.listed_as() == name.as_bytes())
+        };
+        let by_name = self.by_name.get(name.as_bytes()).copied();
+        let index = by_name.filter(|&index| listed(&self.services[index as usize]));
+        let index = index.or_else(|| Some(self.services.iter().position(listed)? as u32));
+        let Some(index) = index else { return };
         let Some(service) = self.service(index) else { return };
         if std::mem::replace(&mut service.unlisted, true) {
             return;

@@ -98,6 +98,8 @@ pub(super) struct Service {
     pub(super) ready: Option<OwnedFd>,
     /// Its name is no longer in the scan directory.
     pub(super) unlisted: bool,
+    /// The name it now has there, if it was renamed.
+    pub(super) alias: Option<Vec<u8>>,
     /// Times in the queue: deadline, recheck.
     pub(super) deadline: Option<Ms>,
     /// See [`Service::deadline`].
@@ -166,6 +168,7 @@ impl Service {
             output: None,
             ready: None,
             unlisted: false,
+            alias: None,
             deadline: None,
             recheck: None,
             rereads: 0,
@@ -186,6 +189,11 @@ impl Service {
     /// A log service.
     pub(super) fn is_log(&self) -> bool {
         matches!(self.kin, Kin::LogOf(_))
+    }
+
+    /// The name by which it stands in the scan directory.
+    pub(super) fn listed_as(&self) -> &[u8] {
+        self.alias.as_ref().unwrap_or(&self.name)
     }
 
     /// The name for people: control characters escaped.
