@@ -1,0 +1,19 @@
+//! `svscan` and `supervise` on real processes: what becomes a service, what output goes where, how all of it
+//! ends, and that none of it depends on one supervisor living.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+#[path = "svscan/adopting.rs"]
+mod adopting;
+#[path = "svscan/deaths.rs"]
+mod deaths;
+#[path = "svscan/ending.rs"]
+mod ending;
+#[path = "svscan/manners.rs"]
+mod manners;
+#[path = "svscan/output.rs"]
+mod output;
+#[path = "svscan/scanning.rs"]
+mod scanning;
+#[path = "svscan/scene.rs"]
+mod scene;

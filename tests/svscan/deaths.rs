@@ -1,0 +1,133 @@
+//! What happens while there is no supervisor is done, or noticed, when there is one again.
+
+use nix::sys::signal::Signal;
+use pinfold::machine::{Phase, Want};
+use sys::reap::Ending;
+
+use super::adopting::Gap;
+use super::common::expect;
+use super::scene::{STAYS, Scene};
+
+#[test]
+fn commands_given_in_the_gap_are_carried_out() {
+    let mut scene = Scene::new("gap-commands");
+    for service in ["stops", "starts", "restarts", "hears"] {
+        scene.sandbox.file(&format!("{service}/run"), STAYS);
+    }
+    scene.sandbox.file("hears/run", "#!/bin/sh\ntrap 'echo HUP >>heard' HUP\necho $$ >>starts\nwhile :; do sleep 0.05; done\n");
+    scene.sandbox.file("starts/down", "");
+    scene.open();
+    let [stops, restarts, hears] = ["stops", "restarts", "hears"].map(|service| scene.started(service));
+    let gap = Gap::begin(&scene);
+    scene.svc("-d", "stops");
+    scene.svc("-u", "starts");
+    scene.svc("-t", "restarts");
+    scene.svc("-h", "hears");
+    assert!(scene.process(stops).is_alive() && scene.starts("starts") == 0);
+    gap.end();
+    scene.sandbox.down("stops");
+    scene.started("starts");
+    scene.other("restarts", restarts);
+    scene.line("hears/heard", "HUP");
+    assert_eq!(scene.sandbox.up("hears"), hears);
+    scene.close();
+}
+
+#[test]
+fn ends_in_the_gap_are_noticed_and_known() {
+    let mut scene = Scene::new("gap-ends");
+    let exits = "#!/bin/sh\necho $$ >>starts\nwhile [ ! -e go ]; do sleep 0.05; done\nrm go\nexit 7\n";
+    scene.sandbox.file("exits/run", exits);
+    scene.sandbox.file("killed/run", STAYS);
+    scene.sandbox.file("once/run", STAYS);
+    scene.sandbox.file("once/down", "");
+    scene.open();
+    scene.recorded("once", "taken up", |_| true);
+    scene.svc("-o", "once");
+    let processes = ["exits", "killed", "once"].map(|service| scene.process(scene.started(service)));
+    let gap = Gap::begin(&scene);
+    scene.touch("exits/go");
+    processes[1].signal(Signal::SIGKILL);
+    processes[2].signal(Signal::SIGKILL);
+    processes.iter().for_each(|process| scene.gone(process));
+    gap.end();
+    scene.count("exits/starts", 2);
+    scene.count("killed/starts", 2);
+    scene.recorded("exits", "exited 7", |record| record.last_exit == Some(Ending::Code(7)));
+    let killed = Ending::Signal { number: 9, core: false };
+    scene.recorded("killed", "killed", |record| record.last_exit == Some(killed));
+    scene.recorded("once", "down for good", |record| {
+        record.state.phase == Phase::Down && record.state.want == Want::Down && record.last_exit == Some(killed)
+    });
+    assert_eq!(scene.starts("once"), 1);
+    scene.close();
+}
+
+#[test]
+fn told_to_end_in_the_gap() {
+    let mut scene = Scene::with("gap-term", "squid", STAYS);
+    let process = scene.process(scene.started("squid"));
+    let gap = Gap::begin(&scene);
+    scene.guardian().signal(Signal::SIGTERM);
+    gap.end();
+    assert_eq!(scene.scanner.as_mut().unwrap().ended(), 0, "{}", scene.sandbox.reports());
+    assert!(!process.is_alive());
+    assert_eq!(scene.starts("squid"), 1);
+    scene.nothing_left();
+}
+
+#[test]
+fn a_directory_made_in_the_gap_is_taken_up_and_one_removed_is_not_started_again() {
+    let scene = Scene::with("gap-scan", "squid", STAYS);
+    let pid = scene.started("squid");
+    let gap = Gap::begin(&scene);
+    scene.sandbox.file("new/run", STAYS);
+    std::fs::rename(scene.path("squid"), scene.sandbox.lab().join("squid")).unwrap();
+    gap.end();
+    scene.started("new");
+    scene.says(&["squid", "its name is gone"]);
+    assert!(scene.process(pid).is_alive());
+    scene.sandbox.wait_for("squid to be controlled where it is now", || {
+        let path = scene.sandbox.lab().join("squid");
+        scene.sandbox.run("svc", ["-dx".as_ref(), path.as_os_str()]);
+        let record = scene.record("squid");
+        expect(record.is_none(), record)
+    });
+    scene.close();
+}
+
+/// Killed over and over without waiting for anything, at whatever it is doing: starting, taking over, stopping.
+#[test]
+fn a_storm_of_kills_makes_no_second_copy() {
+    let mut scene = Scene::new("storm");
+    for n in 0..6 {
+        scene.sandbox.file(&format!("s{n}/run"), STAYS);
+    }
+    scene.sandbox.file("crashes/run", "#!/bin/sh\necho $$ >>starts\nsleep 0.2\nexit 1\n");
+    scene.open();
+    let pids: Vec<i32> = (0..6).map(|n| scene.started(&format!("s{n}"))).collect();
+    for round in 0..12 {
+        let supervisor = scene.supervisor();
+        if round % 3 == 0 {
+            scene.svc("-t", "s5");
+        }
+        scene.kill(&supervisor);
+    }
+    scene.supervisor();
+    for (n, pid) in pids.iter().enumerate().take(5) {
+        let service = format!("s{n}");
+        assert_eq!((scene.sandbox.up(&service), scene.starts(&service)), (*pid, 1));
+    }
+    scene.svc("-d", "s5");
+    scene.svc("-d", "crashes");
+    scene.sandbox.down("s5");
+    scene.sandbox.down("crashes");
+    for service in ["s5", "crashes"] {
+        for pid in scene.lines(&format!("{service}/starts")) {
+            let left = super::common::processes::Process::look(pid.parse().unwrap());
+            let ours = left.filter(|process| process.traces().lead_to(&scene.path(service), "\0").is_some());
+            assert!(ours.is_none(), "{service}: {ours:?} is left");
+        }
+    }
+    scene.close();
+}

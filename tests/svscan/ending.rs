@@ -1,0 +1,145 @@
+//! How all of it ends: in order, at once, and in spite of everything.
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+
+use super::common::expect;
+use super::scene::{COUNTS, LOGS, STAYS, Scene, assert_counted};
+
+/// Says three lines when it is told to end, and takes its time until `go` is there.
+const LAST_WORDS: &str = r#"#!/bin/sh
+trap 'echo told >>told; while [ ! -e go ]; do sleep 0.05; done; echo one; echo two; echo three; echo service >>order; exit 0' TERM
+echo $$ >>starts
+echo zero
+while :; do sleep 0.05; done
+"#;
+
+/// Slow, and does not end before its input does.
+const SLOW_LOGGER: &str = r#"#!/bin/sh
+trap 'echo TERM >>../order' TERM
+while read -r line; do sleep 0.3; echo "$line" >>../logged; done
+echo logger >>../order
+"#;
+
+#[test]
+fn services_end_before_their_loggers_and_every_line_is_kept() {
+    let mut scene = Scene::new("order");
+    scene.sandbox.file("squid/run", LAST_WORDS);
+    scene.sandbox.file("squid/log/run", SLOW_LOGGER);
+    scene.sandbox.file("counts/run", COUNTS);
+    scene.sandbox.file("counts/log/run", LOGS);
+    scene.sandbox.file("plain/run", STAYS);
+    scene.open();
+    scene.started("squid");
+    scene.line("squid/logged", "zero");
+    scene.count("counts/logged", 100);
+    scene.guardian().signal(Signal::SIGTERM);
+    scene.line("squid/told", "told");
+    // the logger waits for its service
+    assert!(scene.sandbox.up("squid/log") != 0);
+    scene.touch("squid/go");
+    assert_eq!(scene.scanner.as_mut().unwrap().ended(), 0, "{}", scene.sandbox.reports());
+    assert_eq!(scene.lines("squid/logged"), ["zero", "one", "two", "three"]);
+    assert_eq!(scene.lines("squid/order"), ["service", "logger"]);
+    assert!(assert_counted(&scene.text("counts/logged")) > 100);
+    assert_eq!(scene.starts("squid"), 1, "nothing is restarted meanwhile");
+    scene.nothing_left();
+}
+
+/// Ignores TERM and says so; only KILL ends it.
+pub(crate) const STUBBORN: &str = "#!/bin/sh\ntrap 'echo told >>told' TERM\necho $$ >>starts\nwhile :; do sleep 0.05; done\n";
+
+#[test]
+fn a_second_term_kills_what_is_left() {
+    let mut scene = Scene::new("second-term");
+    scene.sandbox.file("squid/run", STUBBORN);
+    scene.sandbox.file("squid/timeout-kill", "0\n");
+    scene.open();
+    let process = scene.process(scene.started("squid"));
+    scene.guardian().signal(Signal::SIGTERM);
+    scene.line("squid/told", "told");
+    assert!(process.is_alive());
+    scene.guardian().signal(Signal::SIGTERM);
+    assert_eq!(scene.scanner.as_mut().unwrap().ended(), 0);
+    assert!(!process.is_alive());
+    scene.nothing_left();
+}
+
+#[test]
+fn an_interrupt_from_the_terminal_is_one_and_not_two() {
+    let mut scene = Scene::new("interrupt");
+    scene.sandbox.file("squid/run", LAST_WORDS);
+    scene.sandbox.file("squid/log/run", LOGS);
+    scene.open();
+    scene.started("squid");
+    // what a terminal does at ^C: everybody in the foreground group
+    signal::killpg(Pid::from_raw(scene.guardian().pid), Signal::SIGINT).unwrap();
+    scene.line("squid/told", "told");
+    scene.touch("squid/go");
+    assert_eq!(scene.scanner.as_mut().unwrap().ended(), 0);
+    assert_eq!(scene.said(&["second time"]), 0, "{}", scene.sandbox.reports());
+    assert_eq!(scene.lines("squid/logged"), ["zero", "one", "two", "three"]);
+    scene.nothing_left();
+}
+
+#[test]
+fn a_supervisor_killed_over_the_stop_is_followed_by_one_that_goes_on_with_it() {
+    let mut scene = Scene::new("killed-over-it");
+    scene.sandbox.file("squid/run", LAST_WORDS);
+    scene.sandbox.file("squid/log/run", LOGS);
+    scene.sandbox.file("plain/run", STAYS);
+    scene.open();
+    scene.started("squid");
+    scene.started("plain");
+    scene.guardian().signal(Signal::SIGTERM);
+    scene.line("squid/told", "told");
+    scene.sandbox.wait_for("the plain one to be forgotten", || {
+        let record = scene.record("plain");
+        expect(record.is_none(), record)
+    });
+    scene.lose_supervisor();
+    scene.touch("squid/go");
+    assert_eq!(scene.scanner.as_mut().unwrap().ended(), 0, "{}", scene.sandbox.reports());
+    assert_eq!(scene.lines("squid/logged"), ["zero", "one", "two", "three"]);
+    assert_eq!(scene.starts("plain"), 1, "what had been stopped stays so");
+    assert_eq!(scene.starts("squid"), 1);
+    scene.nothing_left();
+}
+
+#[test]
+fn loggers_end_by_their_input_also_when_their_service_is_forgotten_already() {
+    let mut scene = Scene::new("logger-alone");
+    scene.sandbox.file("squid/run", "#!/bin/sh\necho $$ >>starts\necho one\necho two\nexec sleep 1000000\n");
+    scene.sandbox.file(
+        "squid/log/run",
+        "#!/bin/sh\ntrap 'echo TERM >>../order' TERM\nwhile read -r line; do\n echo \"$line\" >>../logged\n \
+         while [ ! -e ../go ]; do sleep 0.05; done\ndone\necho logger >>../order\n",
+    );
+    scene.open();
+    scene.started("squid");
+    scene.line("squid/logged", "one");
+    scene.guardian().signal(Signal::SIGTERM);
+    scene.sandbox.wait_for("the service to be forgotten", || {
+        let record = scene.record("squid");
+        expect(record.is_none(), record)
+    });
+    scene.lose_supervisor();
+    scene.touch("squid/go");
+    assert_eq!(scene.scanner.as_mut().unwrap().ended(), 0, "{}", scene.sandbox.reports());
+    assert_eq!(scene.lines("squid/logged"), ["one", "two"]);
+    scene.nothing_left();
+}
+
+#[test]
+fn told_to_end_while_it_is_just_starting() {
+    for _ in 0..10 {
+        let mut scene = Scene::new("early");
+        scene.sandbox.file("squid/run", STAYS);
+        scene.open();
+        scene.sandbox.wait_for("a lock", || expect(scene.run().join("lock").exists(), "none"));
+        scene.supervisor();
+        scene.guardian().signal(Signal::SIGTERM);
+        assert_eq!(scene.scanner.as_mut().unwrap().ended(), 0, "{}", scene.sandbox.reports());
+        scene.nothing_left();
+    }
+}
