@@ -390,7 +390,11 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn read(service: &Path) -> Option<Self> {
-        let record = fs::read(service.join("supervise/status")).ok()?;
+        Self::read_in(&service.join("supervise"))
+    }
+
+    pub(crate) fn read_in(supervise: &Path) -> Option<Self> {
+        let record = fs::read(supervise.join("status")).ok()?;
         let pid = record.get(12..16)?.try_into().ok()?;
         Some(Status {
             pid: i32::from_le_bytes(pid),

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
+use crate::common::cgroups;
 use crate::common::processes::Process;
 use crate::common::sandbox::Said;
 use crate::common::{Family, Sandbox, Supervisor, expect, skipped};
@@ -38,12 +40,15 @@ impl Keeper {
         }
     }
 
-    /// What `svstat` says of a service that runs once: runit's record knows up and down only, and its `sv`
-    /// waits for "down".
-    pub(crate) fn once(self) -> &'static str {
+    /// What `svstat` says of a service that runs once: runit's record knows only up and down. Ours may follow
+    /// either.
+    pub(crate) fn once(self) -> &'static [&'static str] {
+        const PLAIN: &str = "up (pid N) N seconds, normally down";
+        const AS_RUNIT: &str = "up (pid N) N seconds, normally down, want down";
         match self.family() {
-            Family::Daemontools => "up (pid N) N seconds, normally down",
-            _ => "up (pid N) N seconds, normally down, want down",
+            Family::Daemontools => &[PLAIN],
+            Family::Runit => &[AS_RUNIT],
+            Family::Ours => &[PLAIN, AS_RUNIT],
         }
     }
 }
@@ -136,19 +141,29 @@ impl Driver {
 
     /// Waits until `svstat` says this, every number written as N.
     pub(crate) fn svstat(&self, line: &str) {
-        self.sandbox.wait_for(&format!("svstat to say {line:?}"), || {
+        self.svstat_one_of(&[line]);
+    }
+
+    pub(crate) fn svstat_one_of(&self, lines: &[&str]) {
+        self.sandbox.wait_for(&format!("svstat to say {lines:?}"), || {
             let said = self.command("svstat", &["squid"]);
-            expect(said.code == 0 && plain(&said.out) == format!("squid: {line}\n"), said)
+            let is_so = |line: &&str| plain(&said.out) == format!("squid: {line}\n");
+            expect(said.code == 0 && lines.iter().any(|line| is_so(&line)), &said)
         });
     }
 
     /// A command of `sv`, which waits itself, and its line.
     pub(crate) fn sv(&self, command: &str, line: &str) {
+        self.sv_one_of(command, &[line]);
+    }
+
+    pub(crate) fn sv_one_of(&self, command: &str, lines: &[&str]) {
         let said = self.command("sv", &["-w", "60", command, "./squid"]);
         // What `sv` adds about a log service is in a test of its own.
         let out = plain(&said.out);
         let main = out.split(';').next().unwrap_or_default().trim_end();
-        assert_eq!((said.code, main), (0, line), "sv {command}: {said:?}\n{}", self.sandbox.reports());
+        let is_so = said.code == 0 && lines.contains(&main);
+        assert!(is_so, "sv {command}: {lines:?} expected: {said:?}\n{}", self.sandbox.reports());
     }
 
     /// Repeats a command of `sv` until it says the whole line.
@@ -193,10 +208,17 @@ impl Driver {
         });
     }
 
-    pub(crate) fn state(&self, pid: i32, state: char) {
-        self.sandbox.wait_for(&format!("{pid} to be in state {state}"), || {
-            let process = Process::look(pid);
-            expect(process.as_ref().is_some_and(|process| process.state == state), process)
+    /// Stopped by a signal, or in a group that is frozen (in which a process looks asleep).
+    pub(crate) fn pauses(&self, pid: i32, paused: bool) {
+        self.sandbox.wait_for(&format!("{pid} to be paused: {paused}"), || {
+            let process = Process::look(pid).ok_or("it is gone")?;
+            let frozen = |group: &PathBuf| {
+                let says =
+                    |file, text| fs::read_to_string(group.join(file)).is_ok_and(|all| all.contains(text));
+                says("cgroup.events", "frozen 1") || says("freezer.state", "FROZEN")
+            };
+            let is_paused = process.state == 'T' || cgroups::of(pid).iter().any(frozen);
+            expect(is_paused == paused, process)
         });
     }
 

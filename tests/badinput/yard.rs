@@ -1,0 +1,75 @@
+//! A scan directory with one sound service, which must never suffer for the others.
+
+use std::path::PathBuf;
+
+use super::common::{Family, Sandbox, Supervisor, expect};
+
+/// A run script with nothing wrong.
+pub(crate) const SOUND: &str = "#!/bin/sh\nexec sleep 1000000\n";
+
+pub(crate) struct Yard {
+    scanner: Option<Supervisor>,
+    pub(crate) sandbox: Sandbox,
+}
+
+impl Yard {
+    pub(crate) fn new(label: &str) -> Self {
+        let sandbox = Sandbox::new(label, Family::Ours).unwrap();
+        sandbox.file("sound/run", SOUND);
+        Yard { scanner: None, sandbox }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.sandbox.scan().join(name)
+    }
+
+    /// Starts the scanner, and sees the sound service run.
+    pub(crate) fn open(&mut self) {
+        self.scanner = Some(self.sandbox.scanner());
+        self.runs("sound");
+    }
+
+    /// Waits until the service runs, and gives its pid.
+    pub(crate) fn runs(&self, service: &str) -> i32 {
+        self.sandbox.up(service)
+    }
+
+    /// Waits until one line says all this, of this service.
+    pub(crate) fn says(&self, service: &str, words: &[&str]) {
+        self.sandbox.wait_for(&format!("a line on {service} with {words:?}"), || {
+            let reports = self.sandbox.reports();
+            let all = |line: &&str| line.contains(service) && words.iter().all(|word| line.contains(word));
+            expect(reports.lines().any(|line| all(&line)), "no such line")
+        });
+    }
+
+    /// The sound service does as it is told, whatever happens beside it.
+    pub(crate) fn sound_works(&self) {
+        let before = self.runs("sound");
+        self.sandbox.run("svc", ["-t", "sound"]);
+        self.sandbox.wait_for("the sound service to be restarted", || {
+            let status = self.sandbox.status("sound");
+            expect(status.as_ref().is_some_and(|now| now.pid != 0 && now.pid != before), status)
+        });
+        self.sandbox.run("svc", ["-d", "sound"]);
+        self.sandbox.down("sound");
+        self.sandbox.run("svc", ["-u", "sound"]);
+        self.runs("sound");
+    }
+
+    /// The scanner still lives, ends well when it is told to, and leaves nothing.
+    pub(crate) fn close(mut self) {
+        let mut scanner = self.scanner.take().unwrap();
+        self.sandbox.processes().iter().for_each(|process| drop(self.sandbox.note_groups(process.pid)));
+        assert!(!scanner.has_ended(), "{}", self.sandbox.reports());
+        assert_eq!(scanner.terminate(), 0, "{}", self.sandbox.reports());
+        let (processes, groups) = (self.sandbox.processes(), self.sandbox.cgroups());
+        assert!(
+            processes.is_empty() && groups.is_empty(),
+            "{processes:?} {groups:?}\n{}",
+            self.sandbox.reports()
+        );
+        let reports = self.sandbox.reports();
+        assert!(!reports.contains("panicked") && !reports.contains("starting another"), "{reports}");
+    }
+}
