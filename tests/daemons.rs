@@ -1,6 +1,7 @@
 //! Real daemons from Debian's packages, each with the run script an administrator would write
 //! (`tests/daemons/NAME/`), controlled by `svcstart` and `svcstop`. Every file, socket and address is the
 //! sandbox's own. What each test says of daemontools was seen with Debian's daemontools 0.76.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 #[path = "daemons/service.rs"]
