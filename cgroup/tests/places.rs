@@ -5,7 +5,7 @@ mod common;
 
 use cgroup::mounts::Hierarchy;
 use cgroup::{Containment, Group, House, Request, Rung};
-use common::{Service, contained, is_root, own_position, scenario, scenario_by, skipped, until};
+use common::{Service, contained, is_root, own_position, rungs_here, scenario, scenario_by, skipped, until};
 use sys::spawn::{Spawner, Way};
 
 /// A shell in a mount namespace of its own that makes `changes`, then becomes the scenario.
@@ -160,7 +160,8 @@ fn a_mount_over_the_mount() {
         let containment = best(house, &mut spawner);
         assert_eq!(containment.rung, Rung::Subtree);
         let why = containment.why_not_more.unwrap();
-        assert!(why.contains("not supported"), "{why}");
+        // where we are in the root, a directory can be made; elsewhere, ours is not there
+        assert!(why.contains("not supported") || why.contains("no such file"), "{why}");
     });
 }
 
@@ -258,7 +259,7 @@ fn a_group_of_somebody_elses() {
 /// A process of another pid namespace in a service's group: the list shows it as 0.
 #[test]
 fn a_process_that_cannot_be_seen() {
-    let changes = "(group=$V2/pinfold.$PINFOLD_TEST_HOUSE/service.service; \
+    let changes = "echo 0 > $G/cgroup.procs; (group=$G/pinfold.$PINFOLD_TEST_HOUSE/service.service; \
         until [ -e $group/cgroup.procs ]; do sleep 0.01; done; echo 0 > $group/cgroup.procs; exec sleep 1000) & \
         set -- unshare --pid --fork --mount-proc \"$@\"";
     scenario_in_a_group(changes, "a_process_that_cannot_be_seen", |name| {
@@ -286,7 +287,7 @@ fn an_older_way_of_making_children() {
         }
         let mut spawner = Spawner::new().unwrap();
         for way in [Way::Vfork, Way::Clone] {
-            for rung in [Rung::Kill, Rung::Freeze, Rung::List, Rung::V1] {
+            for rung in rungs_here() {
                 spawner.way = way;
                 let containment = contained(name, rung, &mut spawner);
                 assert_eq!(spawner.way, way);
@@ -311,7 +312,7 @@ fn a_supervisor_in_a_service() {
             return;
         }
         let mut spawner = Spawner::new().unwrap();
-        for rung in [Rung::Kill, Rung::Freeze, Rung::List, Rung::V1] {
+        for rung in rungs_here() {
             let outer = contained(name, rung, &mut spawner);
             let mut inner_service = Group::new(b"inner");
             let house = outer.house().unwrap();

@@ -8,7 +8,7 @@ use cgroup::sessions::Session;
 use cgroup::strays::{Owner, Search, Stray, bring_back, claimant, login_uid, people};
 use cgroup::walk::Walk;
 use cgroup::{Containment, Group, House, Rung};
-use common::{Service, contained, is_root, scenario, skipped, until};
+use common::{Service, contained, is_root, rungs_here, scenario, skipped, until};
 use std::path::{Path, PathBuf};
 use sys::process::{Identity, Stat};
 use sys::spawn::Spawner;
@@ -119,7 +119,7 @@ fn on_rungs(name: &str, body: impl Fn(Scene)) {
     if !is_root() {
         return skipped("only root can make cgroups here");
     }
-    for rung in [Rung::Kill, Rung::V1] {
+    for rung in rungs_here().into_iter().filter(|rung| matches!(rung, Rung::Kill | Rung::V1)) {
         body(Scene::new(name, rung));
     }
 }
@@ -281,6 +281,50 @@ fn people_are_set_aside() {
             });
             scene.end(&[service]);
         });
+    });
+}
+
+/// The real thing, on a machine with logind: it opens a session for su and moves it there.
+#[test]
+fn su_and_logind() {
+    scenario("su_and_logind", |name| {
+        if !is_root() || !Path::new("/run/systemd/seats").exists() {
+            return skipped("there is no logind here, or this is not root");
+        }
+        let mut scene = Scene::new(name, Rung::Kill);
+        std::fs::remove_dir(&scene.sessions).unwrap();
+        scene.sessions = cgroup::sessions::DIRECTORY.into();
+        let su = "su -s /bin/sh nobody -c 'setsid sleep 1000 & echo x >&8; wait'";
+        let service = scene.start(&format!("{su} & echo x >&8; wait"));
+        service.wait_for(4);
+        let leader = Identity::of(service.child.pid).unwrap();
+        let su = child(leader.pid);
+        let mut found = Vec::new();
+        until("logind has moved su and what it has started", || {
+            found = scene.find(&[leader], &[]);
+            found.len() == 3
+        });
+        let Owner::Ours { session } = found[0].owner.clone() else { panic!("{:?}", found[0]) };
+        assert!(found.iter().all(|stray| stray.owner == found[0].owner), "{found:?}");
+        let file = Session::read(&scene.sessions, &session).unwrap();
+        assert_eq!((file.service.as_str(), file.leader), ("su", Some(su)));
+        assert_eq!(claimant(scene.house(), &file).as_deref(), Some(scene.group.name()), "by its parent");
+        let containment = scene.containment.take().unwrap();
+        let house = containment.house().unwrap();
+        for stray in &found {
+            bring_back(house, &mut scene.group, stray).unwrap();
+        }
+        assert_eq!(scene.group.members(house).unwrap().len(), 4);
+        until("the service is gone", || {
+            scene.group.kill(house).unwrap();
+            !scene.group.populated(house).unwrap()
+        });
+        scene.containment = Some(containment);
+        service.wait_for_end(&mut scene.spawner);
+        until("its session is closed", || Session::read(&scene.sessions, &session).is_none());
+        scene.sessions = std::env::temp_dir().join(format!("{name}-sessions"));
+        std::fs::create_dir(&scene.sessions).unwrap();
+        scene.end(&[]);
     });
 }
 

@@ -65,6 +65,20 @@ pub(crate) fn skipped(why: &str) {
     println!("SKIPPED: {}: {why}", std::thread::current().name().unwrap_or("?"));
 }
 
+/// The rungs with groups that this machine has. One test says loudly which it has not.
+pub(crate) fn rungs_here() -> Vec<Rung> {
+    let mounts = cgroup::mounts::parse(&std::fs::read("/proc/self/mountinfo").unwrap());
+    let v1 = |mount: &cgroup::mounts::Mount| mount.hierarchy != cgroup::mounts::Hierarchy::V2;
+    let mut rungs = Vec::new();
+    if !mounts.iter().all(v1) {
+        rungs.extend([Rung::Kill, Rung::Freeze, Rung::List]);
+    }
+    if mounts.iter().any(v1) {
+        rungs.push(Rung::V1);
+    }
+    rungs
+}
+
 /// Whether this process may make groups.
 pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
@@ -158,15 +172,12 @@ fn pipe() -> (OwnedFd, OwnedFd) {
     (reader.into(), writer.into())
 }
 
-/// Directories of groups below a house called `pinfold.<name>`, in every hierarchy that is mounted.
+/// Directories of groups with `name` in their path, in every hierarchy that is mounted, the deepest first.
 pub(crate) fn groups_named(name: &str) -> Vec<PathBuf> {
     let mounts = cgroup::mounts::parse(&std::fs::read("/proc/self/mountinfo").unwrap());
     let mut found = Vec::new();
-    for mount in mounts {
-        let entries = std::fs::read_dir(&mount.point).into_iter().flatten().flatten();
-        let houses = entries.filter(|entry| entry.file_name().to_string_lossy().contains(name));
-        houses.for_each(|house| below(&house.path(), &mut found));
-    }
+    mounts.iter().for_each(|mount| below(&mount.point, &mut found));
+    found.retain(|group| group.to_string_lossy().contains(name));
     found
 }
 
