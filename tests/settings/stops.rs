@@ -52,10 +52,14 @@ fn every_letter_reaches_the_leader() {
     scene.started("squid");
     scene.svc("-k", "squid");
     scene.count("squid/starts", 5);
-    // x: it is given up when it is down
-    scene.svc("-k", "squid");
-    scene.svc("-dx", "squid");
-    scene.svc("-k", "squid");
+    // x: it is given up once it is down, not before
+    let pid = scene.started("squid");
+    scene.svc("-x", "squid");
+    scene.recorded("squid", "on its way out", |record| record.state.leaving);
+    assert_eq!(scene.sandbox.up("squid"), pid);
+    std::fs::rename(scene.path("squid"), scene.sandbox.lab().join("squid")).unwrap();
+    scene.process(pid).signal(nix::sys::signal::Signal::SIGKILL);
+    scene.sandbox.wait_for("squid to be forgotten", || expect(scene.record("squid").is_none(), "a record"));
     scene.close();
 }
 
