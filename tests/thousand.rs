@@ -26,13 +26,9 @@ impl Thousand {
         fs::write(sandbox.lab().join("run"), "#!/bin/sh\nexec sleep 1000000\n").unwrap();
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(sandbox.lab().join("run"), executable).unwrap();
+        sandbox.file("first/run", "#!/bin/sh\nexec sleep 1000000\n");
         let scanner = sandbox.scanner();
-        sandbox.wait_for("the scanner to be at work", || {
-            expect(
-                sandbox.run_directory().read_dir().unwrap().next().is_some(),
-                "nothing in its run directory",
-            )
-        });
+        sandbox.up("first");
         Thousand { names: (0..COUNT).map(|n| format!("s{n:04}")).collect(), scanner, sandbox }
     }
 
