@@ -12,7 +12,7 @@ const NAMES: &str = "\
 NAME is a service below the service root ($SVDIR, else /service, else /etc/service), or, with a slash in it, \
 the path of its directory; a slash at its end does not matter. The log service of squid is squid/log.";
 
-/// How long a service must stay up to count as started.
+/// How long a service must stay up to count as started, in seconds.
 const SETTLE: &str = "3";
 
 /// A command of this name: what it is for in a line, more about that, examples, exit codes.
@@ -104,7 +104,8 @@ pub(super) fn with_manner(command: Command, starts: bool, stops: bool) -> Comman
 /// What these options say.
 pub(super) fn wish(matches: &ArgMatches) -> Wish {
     Wish {
-        settle: given_time(matches, "settle").unwrap_or(Duration::from_secs(3)),
+        // without the option nothing is started
+        settle: given_time(matches, "settle").unwrap_or_default(),
         wait: given_time(matches, "wait"),
         kill: is_on(matches, "kill"),
         all: is_on(matches, "all"),

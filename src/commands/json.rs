@@ -37,7 +37,7 @@ struct Service {
     running: bool,
     want: &'static str,
     paused: bool,
-    enabled: bool,
+    enabled: Option<bool>,
     log: bool,
     pid: Option<i32>,
     seconds: u64,
@@ -137,8 +137,7 @@ fn supervisor(keeper: &Keeper) -> Supervisor {
 
 fn service(row: &Row) -> Service {
     let now = monotonic_ms();
-    let record = row.record();
-    let keeper = row.keeper();
+    let (record, keeper, closer) = (row.record(), row.keeper(), row.closer.as_ref());
     let (state, state_text, want, paused) = match &row.known {
         Known::Ours(record, _) => {
             let want = match record.state.want {
@@ -169,13 +168,13 @@ fn service(row: &Row) -> Service {
         running: row.is_running(),
         want,
         paused,
-        enabled: row.enabled,
+        enabled: closer.map(|closer| closer.enabled),
         log: row.is_log(),
         pid: row.pid(),
         seconds: row.seconds(),
         due_seconds: row.due(now),
-        processes: row.processes,
-        memory_bytes: row.memory,
+        processes: closer.and_then(|closer| closer.processes),
+        memory_bytes: closer.and_then(|closer| closer.memory),
         containment: keeper.map(|keeper| keeper.head.containment.clone()),
         notifies: record.map(|record| record.notifies),
         strayed: record.map(|record| record.strayed),

@@ -4,6 +4,7 @@
 //! after the service itself is gone, so there is a short wait for them.
 
 use super::service::Service;
+use super::terminal::clean;
 use super::vigil::Vigil;
 use crate::catcher;
 use std::path::{Path, PathBuf};
@@ -82,7 +83,7 @@ fn lines(said: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(said);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(SHOWN)..].iter();
-    last.map(|line| unstamped(line).chars().flat_map(super::reason::escaped).collect()).collect()
+    last.map(|line| clean(unstamped(line)).into_owned()).collect()
 }
 
 fn unstamped(line: &str) -> &str {

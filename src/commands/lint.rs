@@ -80,7 +80,9 @@ impl Lint<'_> {
         };
         let names = entries.take(settings::MOST_ENTRIES).flatten().map(|entry| entry.file_name());
         for name in names.filter(|name| !name.as_bytes().starts_with(b".")) {
-            if settings::lookup(name.as_bytes()).is_some() {
+            // where multilog is usually told to write
+            let is_usual = self.directory.ends_with("log") && name == "main";
+            if is_usual || settings::lookup(name.as_bytes()).is_some() {
                 continue;
             }
             match resembling(&name) {

@@ -120,14 +120,17 @@ pub(super) fn memory(group: &Path) -> Option<u64> {
     std::fs::read_to_string(group.join("memory.current")).ok()?.trim().parse().ok()
 }
 
-/// A line for somebody who should be gone: `123 mysqld (state D, in io_schedule)`.
-pub(super) fn left_over(stat: &Stat) -> String {
-    let command: String = stat.command.chars().flat_map(super::reason::escaped).collect();
+/// A line for somebody who should be gone: `123 mysqld (state S)`, and what holds up the one that can't be
+/// ended.
+pub(super) fn left_over(member: &Member) -> String {
+    let stat = &member.stat;
     let waiting = std::fs::read_to_string(format!("/proc/{}/wchan", stat.pid)).unwrap_or_default();
-    match stat.state {
+    let state = match stat.state {
         b'D' if !waiting.is_empty() && waiting != "0" => {
-            format!("{} {command} (state D: nothing can end it before it returns from {waiting})", stat.pid)
+            format!("state D: nothing can end it before it returns from {waiting}")
         }
-        state => format!("{} {command} (state {})", stat.pid, char::from(state)),
-    }
+        state => format!("state {}", char::from(state)),
+    };
+    let stray = if member.strayed { ", stray" } else { "" };
+    format!("{} {} ({state}{stray})", stat.pid, super::terminal::clean(&stat.command))
 }

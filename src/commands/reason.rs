@@ -1,6 +1,7 @@
 //! In words: how a service's run ended, and what it does now.
 
 use super::service::Sight;
+use super::terminal::clean;
 use crate::machine::{Cause, Ms, Phase, Rung, Want};
 use crate::record::Record;
 use sys::reap::Ending;
@@ -54,13 +55,7 @@ fn not_started(record: &Record) -> String {
 
 fn said(record: &Record, otherwise: &str) -> String {
     let message = if record.message.is_empty() { otherwise } else { &record.message };
-    message.chars().flat_map(escaped).collect()
-}
-
-/// A character as a terminal may be given it.
-pub(super) fn escaped(c: char) -> impl Iterator<Item = char> {
-    let plain = (!c.is_control()).then_some(c);
-    plain.into_iter().chain(c.is_control().then(|| c.escape_default()).into_iter().flatten())
+    clean(message).into_owned()
 }
 
 /// `exit 1`, `ended by SIGSEGV (core dumped)`.

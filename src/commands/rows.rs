@@ -11,7 +11,7 @@ use compat::status::Status;
 use compat::tai::Tai64n;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use sys::clock::{monotonic_ms, wall};
 
@@ -35,6 +35,17 @@ pub(super) enum Known {
     Others(Status),
 }
 
+/// What is not in the table.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Closer {
+    /// How many processes are in its fold, if that can be told.
+    pub(super) processes: Option<usize>,
+    /// What they use of memory, in bytes, where the kernel counts it.
+    pub(super) memory: Option<u64>,
+    /// There is no file `down`: it is started at boot.
+    pub(super) enabled: bool,
+}
+
 /// A service, for what is shown.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
@@ -44,39 +55,50 @@ pub(super) struct Row {
     pub(super) directory: PathBuf,
     /// All else.
     pub(super) known: Known,
-    /// How many processes are in its fold.
-    pub(super) processes: Option<usize>,
-    /// What they use of memory, in bytes.
-    pub(super) memory: Option<u64>,
-    /// There is no file `down`: it is started at boot.
-    pub(super) enabled: bool,
+    /// What takes a closer look.
+    pub(super) closer: Option<Closer>,
 }
 
 /// Everything that pinfold supervises, by scan directory and name.
 pub(super) fn all() -> Vec<Row> {
-    let members = Members::default();
     let mut rows = Vec::new();
     for View { head, mut records, run } in tables::all() {
         records.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
         let keeper = Rc::new(Keeper { life: tables::life(&head), head, run });
-        rows.extend(records.into_iter().map(|(_, record)| Row::ours(record, &keeper, &members)));
+        rows.extend(records.into_iter().map(|(_, record)| Row::ours(record, &keeper)));
     }
     rows
+}
+
+/// Takes a closer look at each: counts its processes and their memory. For a thousand services the kernel
+/// takes longer over this than over all else together.
+pub(super) fn look_closer(rows: &mut [Row]) {
+    let members = Members::default();
+    for row in rows {
+        let enabled = !row.directory.join("down").exists();
+        row.closer = Some(match &row.known {
+            Known::Ours(record, keeper) => Closer {
+                processes: members.count(&keeper.head, record),
+                memory: members::group(&keeper.head, record).and_then(|group| members::memory(&group)),
+                enabled,
+            },
+            Known::Others(_) => Closer { enabled, ..Closer::default() },
+        });
+    }
 }
 
 /// The one service that is meant by `name`, as its living supervisor has it, else as it was last known.
 pub(super) fn one(name: &OsStr) -> Result<Row, Failure> {
     let mut service = Service::find(name)?;
-    let members = Members::default();
     match service.look() {
         Sight::Ours(record) => {
             let Some(entry) = &service.entry else { return Err(Failure::no("not supervised")) };
             let life = tables::life(&entry.head);
             let keeper = Rc::new(Keeper { life, head: entry.head.clone(), run: entry.run.clone() });
-            Ok(Row::ours(*record, &keeper, &members))
+            Ok(Row::ours(*record, &keeper))
         }
         Sight::Others(status) => Ok(Row::others(&service, status)),
-        Sight::Nobody => last_known(&service, &members).ok_or_else(|| match service.tell(&[]) {
+        Sight::Nobody => last_known(&service).ok_or_else(|| match service.tell(&[]) {
             Err(failure) => failure,
             Ok(()) => Failure::no("not supervised"),
         }),
@@ -97,7 +119,7 @@ pub(super) fn named(names: &[OsString]) -> (Vec<Row>, Vec<(String, Failure)>) {
 }
 
 /// From a table whose supervisor is gone.
-fn last_known(service: &Service, members: &Members) -> Option<Row> {
+fn last_known(service: &Service) -> Option<Row> {
     tables::all().into_iter().find_map(|View { head, records, run }| {
         let is_it = |record: &Record| {
             let meta = std::fs::metadata(tables::directory_of(&head, record));
@@ -105,19 +127,17 @@ fn last_known(service: &Service, members: &Members) -> Option<Row> {
         };
         let (_, record) = records.into_iter().find(|(_, record)| is_it(record))?;
         let keeper = Rc::new(Keeper { life: tables::life(&head), head, run });
-        Some(Row::ours(record, &keeper, members))
+        Some(Row::ours(record, &keeper))
     })
 }
 
 impl Row {
-    fn ours(record: Record, keeper: &Rc<Keeper>, members: &Members) -> Row {
+    fn ours(record: Record, keeper: &Rc<Keeper>) -> Row {
         let directory = tables::directory_of(&keeper.head, &record);
         Row {
             name: String::from_utf8_lossy(&record.name).into_owned(),
-            processes: members.count(&keeper.head, &record),
-            memory: members::group(&keeper.head, &record).and_then(|group| members::memory(&group)),
-            enabled: is_enabled(&directory),
             directory,
+            closer: None,
             known: Known::Ours(Box::new(record), Rc::clone(keeper)),
         }
     }
@@ -128,9 +148,7 @@ impl Row {
             name: name.to_string_lossy().into_owned(),
             directory: service.directory.clone(),
             known: Known::Others(status),
-            processes: None,
-            memory: None,
-            enabled: is_enabled(&service.directory),
+            closer: None,
         }
     }
 
@@ -198,8 +216,4 @@ impl Row {
         let deadline = self.record()?.state.deadline?;
         Some(deadline.saturating_sub(now).div_ceil(1000))
     }
-}
-
-fn is_enabled(directory: &Path) -> bool {
-    !directory.join("down").exists()
 }

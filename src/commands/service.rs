@@ -111,6 +111,11 @@ impl Service {
         }
     }
 
+    /// Whether its supervisor lives at this moment, and not only the guardian that will start another.
+    pub(super) fn is_watched_over(&self) -> bool {
+        self.entry.as_ref().is_none_or(|entry| tables::life(&entry.head) == Life::Supervised)
+    }
+
     /// The supervisor that is told: another one afterwards must be told again.
     pub(super) fn supervisor(&self) -> Option<Identity> {
         self.entry.as_ref().and_then(|entry| entry.head.supervisor)

@@ -150,6 +150,8 @@ impl Trial {
             let sight = service.look();
             let next = match (self.judge.look(&sight, now), &mut self.check) {
                 (Verdict::Bad(reason), _) => return Err(Failure::no(reason)),
+                // what a dead supervisor has last seen is no success
+                (Verdict::Good, _) if !service.is_watched_over() => Ms::MAX,
                 (Verdict::Good, None) => return Ok(()),
                 (Verdict::Up(_) | Verdict::Good, Some(check)) => {
                     if check.passes(session, service, now)? {

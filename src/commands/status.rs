@@ -11,12 +11,16 @@ use clap::{ArgMatches, Command};
 use std::io::Write;
 use sys::clock::monotonic_ms;
 
+/// So many services at the most are looked at closer without being asked for.
+const MANY: usize = 200;
+
 /// The verb's command line.
 pub(super) fn define() -> Command {
     let more = "\
 Without NAMEs everything that pinfold supervises is shown; log services only if they are in trouble, or with -v. \
 PROCESSES counts everybody in the service's fold, MEMORY is theirs where the kernel counts it. What is known comes \
-from the supervisor's table, so it is shown also when the supervisor hangs or is gone.";
+from the supervisor's table, so it is shown also when the supervisor hangs or is gone. With more than 200 services \
+processes, memory and files `down` are looked at only with -v, NAMEs or --json: that takes longer than all else.";
     let after = "\
 Examples:
   pinfold status
@@ -34,9 +38,12 @@ running; 4 no permission.";
 /// Does it.
 pub(super) fn run(matches: &ArgMatches) -> u8 {
     let names = cli::named(matches);
-    let (rows, failures) = if names.is_empty() { (rows::all(), Vec::new()) } else { rows::named(&names) };
-    let verbose = cli::is_on(matches, "verbose");
-    let printed = match cli::is_on(matches, "json") {
+    let (mut rows, failures) = if names.is_empty() { (rows::all(), Vec::new()) } else { rows::named(&names) };
+    let (verbose, json) = (cli::is_on(matches, "verbose"), cli::is_on(matches, "json"));
+    if rows.len() <= MANY || verbose || json || !names.is_empty() {
+        rows::look_closer(&mut rows);
+    }
+    let printed = match json {
         true => json::print_status(&rows),
         false => print(&rows, verbose, &names),
     };
@@ -107,15 +114,15 @@ fn cells(row: &Row) -> ([String; 9], Paint) {
         _ => row.name.clone(),
     };
     let (state, paint) = state(row);
-    let record = row.record();
+    let (record, closer) = (row.record(), row.closer.as_ref());
     let last_exit = record.and_then(|record| record.last_exit).map_or(dash(), |ending| ending.to_string());
     let cells = [
         name,
         state,
         row.pid().map_or(dash(), |pid| pid.to_string()),
         time(row.seconds()),
-        row.processes.map_or(dash(), |count| count.to_string()),
-        row.memory.map_or(dash(), size),
+        closer.and_then(|closer| closer.processes).map_or(dash(), |count| count.to_string()),
+        closer.and_then(|closer| closer.memory).map_or(dash(), size),
         row.keeper().map_or("none".to_owned(), |keeper| keeper.head.containment.clone()),
         last_exit,
         notes(row),
@@ -156,9 +163,9 @@ fn is_troubled(row: &Row) -> bool {
 }
 
 fn notes(row: &Row) -> String {
-    let unlike = match (row.is_running(), row.enabled) {
-        (true, false) => Some("normally down"),
-        (false, true) => Some("normally up"),
+    let unlike = match (row.is_running(), row.closer.as_ref().map(|closer| closer.enabled)) {
+        (true, Some(false)) => Some("normally down"),
+        (false, Some(true)) => Some("normally up"),
         _ => None,
     };
     let message = row.record().map(|record| record.message.as_str()).filter(|text| !text.is_empty());

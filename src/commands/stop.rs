@@ -2,11 +2,12 @@
 
 use super::failure::Failure;
 use super::line::Line;
-use super::members::{Members, left_over};
+use super::members::{Member, Members, left_over};
 use super::reason;
 use super::script::Scripts;
 use super::service::{Service, Sight};
 use super::session::Session;
+use super::terminal;
 use crate::machine::{Ms, Phase, Want};
 use crate::record::{Met, Receipt, Record};
 use compat::control::Command;
@@ -134,7 +135,7 @@ enum Going {
 fn state(session: &Session, service: &mut Service, sight: &Sight) -> Going {
     match sight {
         Sight::Ours(record) => match record.state.phase {
-            Phase::Down if session.wish.all && !left(service, record).is_empty() => Going::Down,
+            Phase::Down if session.wish.all && inside(service, record) > 0 => Going::Down,
             Phase::Down => Going::Gone,
             _ if record.state.want == Want::Down => Going::Down,
             _ => Going::Up,
@@ -150,11 +151,15 @@ fn state(session: &Session, service: &mut Service, sight: &Sight) -> Going {
     }
 }
 
-/// Everybody in the fold, a line each.
-fn left(service: &Service, record: &Record) -> Vec<String> {
-    let Some(entry) = &service.entry else { return Vec::new() };
-    let members = Members::default().of(&entry.head, record);
-    members.iter().filter(|member| !member.strayed).map(|member| left_over(&member.stat)).collect()
+/// Everybody of the service.
+fn left(service: &Service, record: &Record) -> Vec<Member> {
+    let entry = service.entry.as_ref();
+    entry.map_or(Vec::new(), |entry| Members::default().of(&entry.head, record))
+}
+
+/// How many are in its fold. What has strayed on purpose is left alone also by `--all`.
+fn inside(service: &Service, record: &Record) -> usize {
+    left(service, record).iter().filter(|member| !member.strayed).count()
 }
 
 /// Why a stop is given up: who is left, and what becomes of them.
@@ -163,9 +168,9 @@ fn still_there(service: &Service, sight: &Sight) -> Failure {
         let pid = sight.pid().map_or(String::new(), |pid| format!(" (pid {pid})"));
         return Failure::no(format!("it still runs{pid}"));
     };
-    let mut lines = left(service, record);
-    let count = lines.len();
-    lines.truncate(NAMED);
+    let members = left(service, record);
+    let count = members.len();
+    let mut lines: Vec<String> = members.iter().take(NAMED).map(left_over).collect();
     if count > NAMED {
         lines.push(format!("and {} more", count - NAMED));
     }
@@ -204,7 +209,7 @@ pub(super) fn lines(receipt: &Receipt) -> Vec<String> {
 
 /// `1240 squid: told to end, exit 0, leader`.
 fn met(met: &Met) -> String {
-    let command: String = met.command.chars().flat_map(reason::escaped).collect();
+    let command = terminal::clean(&met.command);
     let ended = match (met.killed, met.ended) {
         (true, None | Some(Ending::Signal { number: 9, .. })) => "killed".to_owned(),
         (true, Some(ending)) => format!("to be killed, {}", reason::ending_words(ending)),

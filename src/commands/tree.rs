@@ -151,5 +151,5 @@ fn described(node: &Node) -> String {
         true => format!("({})", node.command),
         false => node.arguments.join(" "),
     };
-    terminal::clean(&format!("{} {stray}{command}", node.pid))
+    terminal::clean(&format!("{} {stray}{command}", node.pid)).into_owned()
 }
