@@ -120,6 +120,9 @@ impl Supervisor {
 
     /// The leader is gone; `verdict` says why it never became `run`, if it did not.
     pub(super) fn end_of_leader(&mut self, index: u32, ending: Ending, verdict: Option<NotStarted>) {
+        // ended by a signal of ours while still on its way to exec: that is an end like others
+        let struck = self.service(index).is_some_and(|service| std::mem::take(&mut service.struck));
+        let verdict = verdict.filter(|_| !(struck && matches!(ending, Ending::Signal { .. })));
         if let Some(why) = verdict
             && self.never_started(index, why)
         {

@@ -46,6 +46,7 @@ impl Supervisor {
     /// `down-signal`, then CONT, to the leader; to its children where it would not let them end in peace.
     pub(super) fn signal_to_end(&mut self, index: u32, signal: Signal) {
         let Some(service) = self.service(index) else { return };
+        service.struck = true;
         let Some(leader) = &service.leader else { return };
         let command = Stat::read(leader.who.pid).map_or(String::new(), |stat| stat.command);
         let pid = leader.who.pid;
@@ -99,6 +100,7 @@ impl Supervisor {
 
     fn kill(&mut self, index: u32) {
         let Some(service) = self.service(index) else { return };
+        service.struck = true;
         let alone = service.settings.config.leader_only && !service.state.everybody;
         let one = service.leader.as_ref().or(service.finish.as_ref());
         if alone && let Some(process) = one {
@@ -149,6 +151,7 @@ impl Supervisor {
 
     pub(super) fn signal_service(&mut self, index: u32, signal: Signal) {
         let Some(service) = self.service(index) else { return };
+        service.struck |= service.leader.is_some();
         if let Some(leader) = &service.leader {
             let _ = leader.pidfd.signal(signal);
             if signal == Signal::SIGTERM && service.state.want == crate::machine::Want::Down {

@@ -108,6 +108,8 @@ pub(super) struct Service {
     pub(super) rereads: u32,
     /// An end that is held back until the fold has been read often enough.
     pub(super) held: Option<Held>,
+    /// We have sent the leader a signal that may have ended it.
+    pub(super) struck: bool,
     /// Whose end the guardian has told, and is to reap once the machine has been told.
     pub(super) unacknowledged: Option<Identity>,
     /// What the fold root said of a leader that never became `run`.
@@ -173,6 +175,7 @@ impl Service {
             recheck: None,
             rereads: 0,
             held: None,
+            struck: false,
             unacknowledged: None,
             root_failed: None,
             session: 0,

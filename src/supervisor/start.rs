@@ -72,6 +72,7 @@ impl Supervisor {
         let Some(service) = self.service(index) else { return };
         service.session = child.pid;
         service.shown = child.pid;
+        service.struck = false;
         service.leader = Some(Process { who, pidfd: child.pidfd });
     }
 
@@ -244,7 +245,10 @@ impl Supervisor {
             if let Some(service) = self.service(index) {
                 service.slow_birth = true;
             }
-            return self.try_run(index).is_ok();
+            let again = self.try_run(index).is_ok();
+            self.save(index);
+            self.touch(index);
+            return again;
         }
         let now = monotonic_ms();
         let Some(service) = self.service(index) else { return false };
