@@ -184,7 +184,7 @@ fn settings_that_cannot_be_read() {
             name: "unreadable",
             spoil: |service| {
                 setting(service, "timeout-kill", b"1000\n");
-                fs::set_permissions(service.join("timeout-kill"), fs::Permissions::from_mode(0)).unwrap();
+                fs::set_permissions(service.join("timeout-kill"), fs::Permissions::from_mode(0o000)).unwrap();
             },
             cure: without_it,
             words: &["timeout-kill", "denied"],

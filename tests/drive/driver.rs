@@ -147,8 +147,8 @@ impl Driver {
     pub(crate) fn svstat_one_of(&self, lines: &[&str]) {
         self.sandbox.wait_for(&format!("svstat to say {lines:?}"), || {
             let said = self.command("svstat", &["squid"]);
-            let is_so = |line: &&str| plain(&said.out) == format!("squid: {line}\n");
-            expect(said.code == 0 && lines.iter().any(|line| is_so(&line)), &said)
+            let is_so = |line: &str| plain(&said.out) == format!("squid: {line}\n");
+            expect(said.code == 0 && lines.iter().any(|line| is_so(line)), &said)
         });
     }
 
@@ -158,7 +158,7 @@ impl Driver {
     }
 
     pub(crate) fn sv_one_of(&self, command: &str, lines: &[&str]) {
-        let said = self.command("sv", &["-w", "60", command, "./squid"]);
+        let said = self.command("sv", &["-w", "30", command, "./squid"]);
         // What `sv` adds about a log service is in a test of its own.
         let out = plain(&said.out);
         let main = out.split(';').next().unwrap_or_default().trim_end();

@@ -25,7 +25,7 @@ impl Trial<'_> {
         self.comets_fly(true);
         self.restart("svc -t", |form| !form.outlives_term && !form.crashes, Self::term);
         self.settle();
-        let has_leader = |form: &Form| !form.crashes && !(form.daemonises && form.outlives_term);
+        let has_leader = |form: &Form| !(form.crashes || form.daemonises && form.outlives_term);
         self.restart("a crash", has_leader, Self::crash);
         self.settle();
         self.stop();
