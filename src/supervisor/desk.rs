@@ -26,6 +26,10 @@ impl Desk {
     /// Opens (makes) the files in the directory at `path`.
     pub(super) fn open(path: PathBuf) -> Result<Desk, Fail> {
         let lock = files::lock(&path.join("lock"))?;
+        let status = path.join("status");
+        if status.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
+            return Err(Fail::at("use as a file", &status, Errno::EINVAL));
+        }
         let control = files::open_fifo(&path.join("control"), 0o600)?;
         let control = above_tray(control.as_fd())?;
         // one page of letters is plenty, and 0.9 kB less of kernel memory

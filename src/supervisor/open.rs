@@ -73,8 +73,14 @@ impl Supervisor {
             children_ended: true,
             abandon: false,
         };
-        supervisor.begin_life(before, kept, told)?;
-        Ok(supervisor)
+        match supervisor.begin_life(before, kept, told) {
+            Ok(()) => Ok(supervisor),
+            Err(fail) => {
+                // it has nobody in it yet, unless it was there before
+                let _ = supervisor.fence.containment.leave();
+                Err(fail)
+            }
+        }
     }
 
     fn begin_life(&mut self, before: Option<table::View>, kept: Kept, told: Vec<Say>) -> Result<(), Fail> {
