@@ -81,8 +81,8 @@ pub struct Root {
     pub who: Identity,
     /// The handle on it.
     pub pidfd: Pidfd,
-    /// Where it reports.
-    pub report: OwnedFd,
+    /// Where it reports; `None` if nobody has kept that open.
+    pub report: Option<OwnedFd>,
 }
 
 impl Fold {
@@ -134,7 +134,7 @@ impl Fold {
 
     /// Where the fold root reports.
     pub fn report(&self) -> Option<BorrowedFd<'_>> {
-        self.root.as_ref().map(|root| root.report.as_fd())
+        self.root.as_ref()?.report.as_ref().map(AsFd::as_fd)
     }
 
     /// Whether its group has this name in the house.

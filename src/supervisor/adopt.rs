@@ -45,6 +45,15 @@ impl Supervisor {
         for (who, ending) in ends {
             self.orphan_ended(who, ending);
         }
+        self.end_checks();
+    }
+
+    /// Start checks that an earlier supervisor was running: nobody would hear what they find.
+    fn end_checks(&mut self) {
+        let checks = self.services.iter().flatten().map(|service| super::scripts::check_name(&service.name));
+        let folds = checks.filter_map(|name| Fold::find(&self.fence, &name));
+        self.rubbish.extend(folds.map(|fold| (0, fold)).collect::<Vec<_>>());
+        self.clear_rubbish();
     }
 
     fn take_over(&mut self, slot: u32, record: &Record, kept: &mut Kept) -> Result<u32, String> {
@@ -133,12 +142,15 @@ impl Supervisor {
         }
     }
 
-    /// The fold root is still there, and has gone on reporting into the pipe that the guardian kept.
+    /// The fold root is still there. Its reports are read on if the guardian has kept the pipe; who descends
+    /// from it is known in any case.
     fn resume_root(&mut self, index: u32, record: &Record, report: Option<OwnedFd>) {
-        let (Some(who), Some(report)) = (record.root, report) else { return };
+        let Some(who) = record.root else { return };
         let Ok(pidfd) = Pidfd::of(who) else { return };
         self.pids.insert(who.pid, (index, Role::Root));
-        self.watch(report.as_fd(), Source::Report(index));
+        if let Some(report) = &report {
+            self.watch(report.as_fd(), Source::Report(index));
+        }
         if let Some(service) = self.service(index) {
             service.fold.set_root(Root { who, pidfd, report });
         }
@@ -166,7 +178,9 @@ impl Supervisor {
         let lost = record.leader.filter(|_| found.is_none());
         if let Some(process) = found {
             let told = ends.iter().any(|(ended, _)| *ended == process.who);
-            self.take_process(index, process, finishing, !told);
+            // its fold root, if it reports, also tells how it ended; its pidfd would be faster and not know
+            let reported = self.service(index).is_some_and(|service| service.fold.report().is_some());
+            self.take_process(index, process, finishing, !told && (finishing || !reported));
         }
         // what the fold root said meanwhile: who the leader is, or how it ended
         self.read_report(index);
@@ -195,6 +209,7 @@ impl Supervisor {
         if finishing {
             service.finish = Some(process);
         } else {
+            service.fold.set_leader(process.who);
             service.leader = Some(process);
         }
     }

@@ -135,6 +135,7 @@ impl Supervisor {
         let mut events = vec![EpollEvent::empty(); BATCH];
         while !self.is_over() {
             let count = self.wait(&mut events);
+            self.fence.forget_walk();
             for event in &events[..count] {
                 if let Some(source) = Source::from_token(event.data()) {
                     self.heed(source);
@@ -285,7 +286,7 @@ impl Supervisor {
     }
 
     fn is_over(&self) -> bool {
-        let empty = self.services.iter().all(Option::is_none);
+        let empty = self.services.iter().all(Option::is_none) && self.rubbish.is_empty();
         match &self.task {
             Task::Directory(_) => self.shutdown.is_some() && empty,
             Task::One(_) => self.abandon || empty,

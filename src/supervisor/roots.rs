@@ -51,7 +51,7 @@ impl Supervisor {
         self.watch(report.as_fd(), Source::Report(index));
         if let Some(service) = self.service(index) {
             service.shown = child.pid;
-            service.fold.set_root(Root { who, pidfd: child.pidfd, report });
+            service.fold.set_root(Root { who, pidfd: child.pidfd, report: Some(report) });
         }
         self.keep(index, Kind::Report);
     }
@@ -131,8 +131,8 @@ impl Supervisor {
         let root = service.fold.take_root(leader_alive);
         let unannounced =
             service.leader.is_none() && service.held.is_none() && service.state.phase.has_leader();
-        if let Some(root) = root {
-            self.unwatch(root.report.as_fd());
+        if let Some(report) = root.and_then(|root| root.report) {
+            self.unwatch(report.as_fd());
         }
         if leader_alive {
             // its orphans come to us now, the leader among them: we are its parent, or its pidfd tells

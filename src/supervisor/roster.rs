@@ -100,7 +100,10 @@ impl Supervisor {
             let at = if kind == Timer::Deadline { service.deadline } else { service.recheck };
             self.timers.set(index, kind, at, None);
         }
+        // with a start check that is still running everybody in its fold goes
+        service.scripts.iter().for_each(|script| Supervisor::kill_process(&script.process));
         self.pids.retain(|_, (whose, _)| *whose != index);
+        self.clear_rubbish();
         self.by_name.remove(&service.name);
         let _ = self.table.give_back(service.slot);
         for kind in [Kind::Desk, Kind::Output, Kind::Report, Kind::Ready] {

@@ -91,7 +91,7 @@ impl Supervisor {
     /// The check has a fold of its own: what it leaves behind is no part of the service.
     fn spawn_check(&mut self, index: u32, program: Program) -> Result<Child, String> {
         let service = self.services[index as usize].as_ref().ok_or("forgotten")?;
-        let mut fold = Fold::new(&[&service.name[..], b"/check"].concat());
+        let mut fold = Fold::new(&check_name(&service.name));
         let entry = fold.entry(&self.fence, false).map_err(|fail| fail.to_string())?;
         let place = entry.as_ref().map_or(Place::Here, |entry| entry.place());
         use std::os::fd::AsFd;
@@ -170,6 +170,11 @@ fn letter_of(signal: Signal) -> &'static [u8] {
         Signal::SIGWINCH => b"w",
         _ => b"",
     }
+}
+
+/// What the fold of a service's start check is named after.
+pub(super) fn check_name(service: &[u8]) -> Vec<u8> {
+    [service, b"/check"].concat()
 }
 
 /// A file that its owner may execute.
