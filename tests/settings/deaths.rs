@@ -36,7 +36,9 @@ fn finish_is_told_how_it_ended() {
 #[test]
 fn finish_gives_up_by_125_until_somebody_says_up() {
     let mut scene = Scene::new("give-up");
-    scene.sandbox.file("squid/run", "#!/bin/sh\necho $$ >>starts\n[ -e stays ] || exit 1\nexec sleep 1000000\n");
+    scene
+        .sandbox
+        .file("squid/run", "#!/bin/sh\necho $$ >>starts\n[ -e stays ] || exit 1\nexec sleep 1000000\n");
     scene.sandbox.file("squid/finish", FINISH);
     scene.sandbox.file("squid/give-up", "");
     scene.open();

@@ -48,7 +48,8 @@ fn env_sets_and_unsets() {
 #[test]
 fn settings_are_read_anew_at_each_start_and_before_a_stop() {
     let mut scene = Scene::new("anew");
-    let stubborn = "#!/bin/sh\ntrap 'echo told >>told' TERM\necho $$ >>starts\nwhile :; do sleep 0.05; done\n";
+    let stubborn =
+        "#!/bin/sh\ntrap 'echo told >>told' TERM\necho $$ >>starts\nwhile :; do sleep 0.05; done\n";
     scene.sandbox.file("squid/run", stubborn);
     scene.sandbox.file("squid/timeout-kill", "0\n");
     scene.open();

@@ -17,6 +17,41 @@ fn a_control_script_that_hangs_is_ended_and_the_signal_sent() {
 }
 
 #[test]
+fn a_start_check_does_not_outlive_its_supervisor() {
+    let mut scene = Scene::new("check-left");
+    scene.sandbox.file("squid/run", STAYS);
+    scene.sandbox.file("squid/start", "#!/bin/sh\necho $$ >>checks\nexec sleep 1000000\n");
+    scene.open();
+    let first = scene.started("squid");
+    scene.svc("-k", "squid");
+    let second = scene.other("squid", first);
+    let check = scene.process(scene.count("squid/checks", 1)[0].parse().unwrap());
+    scene.lose_supervisor();
+    scene.gone(&check);
+    assert_eq!(scene.started("squid"), second);
+    // the next restart is checked as ever; and nothing is left of a check when all is stopped
+    scene.svc("-k", "squid");
+    scene.count("squid/checks", 2);
+    scene.close();
+}
+
+#[test]
+fn nothing_is_left_of_a_start_check_when_all_is_stopped() {
+    for rung in ["", "subtree"] {
+        let sandbox = super::common::Sandbox::new("check-stopped", super::common::Family::Ours).unwrap();
+        let mut scene = Scene::of(sandbox.set("PINFOLD_CONTAINMENT", rung));
+        scene.sandbox.file("squid/run", STAYS);
+        scene.sandbox.file("squid/start", "#!/bin/sh\necho $$ >>checks\nexec sleep 1000000\n");
+        scene.open();
+        let first = scene.started("squid");
+        scene.svc("-k", "squid");
+        scene.other("squid", first);
+        scene.count("squid/checks", 1);
+        scene.close();
+    }
+}
+
+#[test]
 fn a_start_check_that_hangs_is_bounded_by_timeout_up_and_never_waited_for() {
     let mut scene = Scene::new("check-hangs");
     scene.sandbox.file("squid/run", STAYS);

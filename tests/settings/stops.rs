@@ -80,7 +80,8 @@ fn down_signal_in_place_of_term() {
 }
 
 /// Ignores TERM.
-const STUBBORN: &str = "#!/bin/sh\ntrap 'echo told >>told' TERM\necho $$ >>starts\nwhile :; do sleep 0.05; done\n";
+const STUBBORN: &str =
+    "#!/bin/sh\ntrap 'echo told >>told' TERM\necho $$ >>starts\nwhile :; do sleep 0.05; done\n";
 
 #[test]
 fn timeout_kill_ends_what_ignores_it() {
@@ -184,9 +185,9 @@ fn strays_are_reported_or_killed() {
     assert!(reported.is_alive());
     scene.says(&["report", &format!("pid {}", reported.pid), "left alone"]);
     scene.kill(&reported);
-    scene.sandbox.wait_for("the group to go", || {
-        std::fs::remove_dir(&group).map_err(|error| error.to_string())
-    });
+    scene
+        .sandbox
+        .wait_for("the group to go", || std::fs::remove_dir(&group).map_err(|error| error.to_string()));
     scene.close();
 }
 

@@ -111,7 +111,8 @@ fn sweeping() {
 #[test]
 fn finishing() {
     let mut scene = Scene::new("finishing");
-    let finish = "#!/bin/sh\necho \"$@\" >>finishes\nwhile [ ! -e go ]; do sleep 0.05; done\nexit $(cat go)\n";
+    let finish =
+        "#!/bin/sh\necho \"$@\" >>finishes\nwhile [ ! -e go ]; do sleep 0.05; done\nexit $(cat go)\n";
     scene.sandbox.file("squid/run", STAYS);
     scene.sandbox.file("squid/finish", finish);
     scene.sandbox.file("squid/timeout-finish", "0\n");
@@ -229,6 +230,9 @@ fn on_the_subtree_rung_by_its_fold_root() {
     assert!(first.iter().all(|stray| stray.is_alive()));
     scene.process(pid).signal(Signal::SIGKILL);
     scene.count("squid/starts", 2);
+    // its parent was the fold root, which has told whoever listens now
+    let killed = Ending::Signal { number: 9, core: false };
+    scene.recorded("squid", "killed by KILL", |record| record.last_exit == Some(killed));
     assert!(first.iter().all(|stray| !stray.is_alive()), "two generations at once");
     scene.lose_supervisor();
     let last = scene.process(scene.lines("squid/stray").last().unwrap().parse().unwrap());

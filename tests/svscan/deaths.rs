@@ -14,7 +14,10 @@ fn commands_given_in_the_gap_are_carried_out() {
     for service in ["stops", "starts", "restarts", "hears"] {
         scene.sandbox.file(&format!("{service}/run"), STAYS);
     }
-    scene.sandbox.file("hears/run", "#!/bin/sh\ntrap 'echo HUP >>heard' HUP\necho $$ >>starts\nwhile :; do sleep 0.05; done\n");
+    scene.sandbox.file(
+        "hears/run",
+        "#!/bin/sh\ntrap 'echo HUP >>heard' HUP\necho $$ >>starts\nwhile :; do sleep 0.05; done\n",
+    );
     scene.sandbox.file("starts/down", "");
     scene.open();
     let [stops, restarts, hears] = ["stops", "restarts", "hears"].map(|service| scene.started(service));
@@ -57,7 +60,9 @@ fn ends_in_the_gap_are_noticed_and_known() {
     let killed = Ending::Signal { number: 9, core: false };
     scene.recorded("killed", "killed", |record| record.last_exit == Some(killed));
     scene.recorded("once", "down for good", |record| {
-        record.state.phase == Phase::Down && record.state.want == Want::Down && record.last_exit == Some(killed)
+        record.state.phase == Phase::Down
+            && record.state.want == Want::Down
+            && record.last_exit == Some(killed)
     });
     assert_eq!(scene.starts("once"), 1);
     scene.close();

@@ -47,7 +47,8 @@ fn services_end_before_their_loggers_and_every_line_is_kept() {
 }
 
 /// Ignores TERM and says so; only KILL ends it.
-pub(crate) const STUBBORN: &str = "#!/bin/sh\ntrap 'echo told >>told' TERM\necho $$ >>starts\nwhile :; do sleep 0.05; done\n";
+pub(crate) const STUBBORN: &str =
+    "#!/bin/sh\ntrap 'echo told >>told' TERM\necho $$ >>starts\nwhile :; do sleep 0.05; done\n";
 
 #[test]
 fn a_second_term_kills_what_is_left() {

@@ -50,7 +50,11 @@ fn a_service_inherits_what_svscan_was_started_with() {
     }
     // of the standard signals: who runs the tests may have been started with others ignored
     let ignored = expected.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
-    assert_eq!(u64::from_str_radix(ignored.trim(), 16).unwrap() & 0x7fff_ffff, 5, "ignored signals: {expected}");
+    assert_eq!(
+        u64::from_str_radix(ignored.trim(), 16).unwrap() & 0x7fff_ffff,
+        5,
+        "ignored signals: {expected}"
+    );
     // and so by another supervisor
     scene.lose_supervisor();
     std::fs::remove_file(scene.path("squid/shown")).unwrap();
@@ -99,7 +103,9 @@ fn supervise_told_to_end_leaves_the_service_and_the_next_one_adopts_it() {
 fn supervise_sees_the_end_of_a_finish_it_did_not_start() {
     let scene = Scene::of(Sandbox::new("supervise-finish", Family::Ours).unwrap());
     scene.sandbox.file("squid/run", STAYS);
-    scene.sandbox.file("squid/finish", "#!/bin/sh\necho $$ >>finishes\nwhile [ ! -e go ]; do sleep 0.05; done\n");
+    scene
+        .sandbox
+        .file("squid/finish", "#!/bin/sh\necho $$ >>finishes\nwhile [ ! -e go ]; do sleep 0.05; done\n");
     scene.sandbox.file("squid/timeout-finish", "0\n");
     let mut first = scene.sandbox.start("supervise", ["squid"]);
     let pid = scene.started("squid");
@@ -118,6 +124,33 @@ fn supervise_sees_the_end_of_a_finish_it_did_not_start() {
     assert_eq!(scene.lines("squid/finishes").len(), 1);
     scene.svc("-dx", "squid");
     assert_eq!(second.ended(), 0);
+}
+
+/// By hand and without cgroups, nobody keeps the fold root's reports; what descends from it is found all the same.
+#[test]
+fn supervise_adopts_what_has_only_its_descent() {
+    let sandbox = Sandbox::new("supervise-subtree", Family::Ours).unwrap();
+    let scene = Scene::of(sandbox.set("PINFOLD_CONTAINMENT", "subtree"));
+    let run = "#!/bin/sh\nsetsid sh -c '(setsid sh -c \"echo \\$\\$ >>stray; exec sleep 1000000\" &)'\n\
+               while [ ! -s stray ]; do sleep 0.05; done\necho $$ >>starts\nexec sleep 1000000\n";
+    scene.sandbox.file("squid/run", run);
+    let mut first = scene.sandbox.start("supervise", ["squid"]);
+    let process = scene.process(scene.started("squid"));
+    let stray = scene.process(scene.lines("squid/stray")[0].parse().unwrap());
+    assert_eq!(first.terminate(), 0);
+    assert!(process.is_alive() && stray.is_alive());
+    let mut second = scene.sandbox.start("supervise", ["squid"]);
+    scene.sandbox.wait_for("svok", || {
+        let said = scene.sandbox.run("svok", ["squid"]);
+        expect(said.code == 0, said)
+    });
+    assert_eq!(scene.started("squid"), process.pid);
+    process.signal(Signal::SIGKILL);
+    scene.count("squid/starts", 2);
+    assert!(!stray.is_alive(), "two generations at once");
+    scene.svc("-dx", "squid");
+    assert_eq!(second.ended(), 0);
+    assert!(scene.sandbox.processes().is_empty(), "{:?}", scene.sandbox.processes());
 }
 
 #[test]

@@ -132,8 +132,13 @@ fn only_the_last_lines_are_kept() {
     let scene = Scene::with("bounded", "chatty", chatty);
     output_has(&scene, "chatty", "line 2000\n");
     let kept = output(&scene, "chatty");
-    assert!(kept.len() <= pinfold::catcher::KEPT && kept.len() > pinfold::catcher::KEPT / 2, "{}", kept.len());
-    let numbers: Vec<u32> = kept.lines().map(|line| line.strip_prefix("line ").unwrap().parse().unwrap()).collect();
+    assert!(
+        kept.len() <= pinfold::catcher::KEPT && kept.len() > pinfold::catcher::KEPT / 2,
+        "{}",
+        kept.len()
+    );
+    let numbers: Vec<u32> =
+        kept.lines().map(|line| line.strip_prefix("line ").unwrap().parse().unwrap()).collect();
     assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{kept}");
     scene.close();
 }

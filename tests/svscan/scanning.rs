@@ -240,7 +240,8 @@ fn an_ordinary_user_without_cgroups_has_descent_and_is_told_once() {
     let sandbox = Sandbox::new("user", super::common::Family::Ours).unwrap();
     let mut scene = Scene::of(sandbox.unprivileged().set("PINFOLD_CONTAINMENT", "subtree"));
     // the real daemon is no child of run's, and in a session of its own
-    let strays = format!("{STARTED}setsid sh -c 'echo $$ >stray; exec sleep 1000000' &\nexec sleep 1000000\n");
+    let strays =
+        format!("{STARTED}setsid sh -c 'echo $$ >stray; exec sleep 1000000' &\nexec sleep 1000000\n");
     scene.sandbox.file("squid/run", &strays);
     scene.sandbox.file("sound/run", STAYS);
     scene.open();

@@ -210,9 +210,8 @@ impl Scene {
 
     /// Waits for a line of svscan's that has all these words.
     pub(crate) fn says(&self, words: &[&str]) {
-        self.sandbox.wait_for(&format!("a line with {words:?}"), || {
-            expect(self.said(words) > 0, "no such line")
-        });
+        self.sandbox
+            .wait_for(&format!("a line with {words:?}"), || expect(self.said(words) > 0, "no such line"));
     }
 
     /// How many of svscan's lines have all these words.
