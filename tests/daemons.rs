@@ -33,7 +33,12 @@ fn mariadb(owner: Owner, name: &'static str, from: &[&str]) -> Option<Service> {
         Owner::Ordinary => service.directory(name),
     });
     let mut install = service.sandbox.command("mariadb-install-db");
-    install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+    install.args([
+        "--no-defaults",
+        "--skip-name-resolve",
+        "--skip-test-db",
+        "--auth-root-authentication-method=normal",
+    ]);
     install.arg(format!("--datadir={}", data.display())).arg(format!("--tmpdir={}", temporary.display()));
     if owner == Owner::Root {
         install.arg("--user=mysql");
