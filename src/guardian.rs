@@ -186,7 +186,7 @@ impl Guardian {
             self.done = true; // it ends by itself when everything has been stopped, and only then
             return;
         }
-        if !self.proven {
+        if !self.proven && matches!(ending, Ending::Code(_)) {
             // it could not even start, and has said why
             self.done = true;
             return;

@@ -2,7 +2,7 @@
 
 use crate::Fail;
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -12,9 +12,14 @@ pub struct Signals(SignalFd);
 impl Signals {
     /// Blocks *every* signal (so that no child is ever born with one pending between clone and exec)
     /// and makes `chosen` readable. What the program was started with is kept in [`crate::startup`].
+    ///
+    /// SIGCHLD is not ignored any more, if it was: the kernel would reap our children, and nobody would hear how
+    /// they ended; see wait(2).
     pub fn take(chosen: &[Signal]) -> Result<Signals, Fail> {
         let fail = |e| Fail::of("set up signals", e);
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None).map_err(fail)?;
+        // SAFETY: the default disposition runs no code of ours.
+        unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.map_err(fail)?;
         let set: SigSet = chosen.iter().copied().collect();
         SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Signals).map_err(fail)
     }
