@@ -64,6 +64,24 @@ fn a_service_inherits_what_svscan_was_started_with() {
     scene.close();
 }
 
+/// As some who start daemons leave it: the kernel would then reap every child itself.
+#[test]
+fn svscan_works_also_when_it_was_started_with_sigchld_ignored() {
+    let mut scene = Scene::new("sigchld");
+    scene.sandbox.file("squid/run", STAYS);
+    let mut command = scene.sandbox.command("perl");
+    command.args(["-e", r#"$SIG{CHLD} = "IGNORE"; exec "svscan", ".""#]);
+    scene.scanner = Some(scene.sandbox.start_command(command));
+    let pid = scene.started("squid");
+    scene.process(pid).signal(Signal::SIGKILL);
+    scene.count("squid/starts", 2);
+    scene.recorded("squid", "killed by KILL", |record| {
+        record.last_exit == Some(sys::reap::Ending::Signal { number: 9, core: false })
+    });
+    scene.lose_supervisor();
+    scene.close();
+}
+
 #[test]
 fn supervise_told_to_end_leaves_the_service_and_the_next_one_adopts_it() {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {

@@ -152,6 +152,15 @@ impl Scene {
         })
     }
 
+    /// The processes that are in a service's directory, as everybody is whom `run` became or started.
+    pub(crate) fn copies(&self, service: &str) -> Vec<Process> {
+        let path = self.path(service);
+        let is_there = |process: &Process| {
+            process.is_alive() && fs::read_link(format!("/proc/{}/cwd", process.pid)).is_ok_and(|cwd| cwd == path)
+        };
+        Process::all().into_iter().filter(is_there).collect()
+    }
+
     /// How often it has been started.
     pub(crate) fn starts(&self, service: &str) -> usize {
         self.lines(&format!("{service}/starts")).len()
