@@ -35,8 +35,8 @@ fn mariadb(owner: Owner, name: &'static str, from: &[&str]) -> Option<Service> {
     let mut install = service.sandbox.command("mariadb-install-db");
     install.args([
         "--no-defaults",
-        "--skip-name-resolve",
         "--skip-test-db",
+        "--force", // also where the name of the host is unknown
         "--auth-root-authentication-method=normal",
     ]);
     install.arg(format!("--datadir={}", data.display())).arg(format!("--tmpdir={}", temporary.display()));
