@@ -3,7 +3,10 @@
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
+use pinfold::machine::{Leader, Phase};
+
 use super::common::expect;
+use super::common::processes::Process;
 use super::scene::{COUNTS, LOGS, STAYS, Scene, assert_counted};
 
 /// Says three lines when it is told to end, and takes its time until `go` is there.
@@ -143,4 +146,80 @@ fn told_to_end_while_it_is_just_starting() {
         assert_eq!(scene.scanner.as_mut().unwrap().ended(), 0, "{}", scene.sandbox.reports());
         scene.nothing_left();
     }
+}
+
+/// A service in every phase it can be in.
+fn one_of_each(scene: &mut Scene) {
+    let daemons = "#!/bin/sh\nfor n in 1 2; do setsid sleep 1000000 & done\nsleep 0.2\n";
+    for (path, content) in [
+        ("paused/run", STAYS),
+        ("starting/run", STAYS),
+        ("starting/notification-fd", "3\n"),
+        ("finishing/run", STAYS),
+        ("finishing/finish", "#!/bin/sh\necho $$ >>finishes\nexec sleep 1000000\n"),
+        ("finishing/timeout-finish", "1500\n"),
+        ("backoff/run", "#!/bin/sh\nexit 1\n"),
+        ("failed/run", "#!/bin/sh\nexit 1\n"),
+        ("failed/finish", "#!/bin/sh\nexit 125\n"),
+        ("headless/run", daemons),
+        ("stubborn/run", STUBBORN),
+        ("stubborn/timeout-kill", "1500\n"),
+        ("missing/env/WORD", "no run here"),
+        ("down/run", STAYS),
+        ("down/down", ""),
+        ("logged/run", COUNTS),
+        ("logged/log/run", LOGS),
+    ] {
+        scene.sandbox.file(path, content);
+    }
+    scene.open();
+    for service in ["paused", "starting", "finishing", "stubborn"] {
+        scene.started(service);
+    }
+    scene.svc("-p", "paused");
+    scene.paused(scene.sandbox.up("paused"));
+    scene.svc("-t", "finishing");
+    scene.count("finishing/finishes", 1);
+    scene.phase("headless", "led by nobody", |phase| {
+        matches!(phase, Phase::Ready { leader: Leader::Nobody, .. })
+    });
+    scene.phase("failed", "failed", |phase| matches!(phase, Phase::Failed { .. }));
+    scene.recorded("backoff", "dying", |record| record.state.quick_deaths > 0);
+    scene.count("logged/logged", 10);
+}
+
+#[test]
+fn whatever_a_service_is_doing_it_ends() {
+    let mut scene = Scene::new("each");
+    one_of_each(&mut scene);
+    scene.end();
+    assert_counted(&scene.text("logged/logged"));
+    assert_eq!(scene.starts("finishing"), 1);
+}
+
+#[test]
+fn supervisors_killed_over_and_over_do_not_keep_it_from_ending() {
+    let mut scene = Scene::new("each-storm");
+    one_of_each(&mut scene);
+    scene.guardian().signal(Signal::SIGTERM);
+    for _ in 0..3 {
+        let guardian = scene.guardian();
+        let is_over = || Process::look(guardian.pid).is_none_or(|now| now.state == 'Z');
+        let supervisor = scene.sandbox.wait_for("a supervisor, or the end", || {
+            let all = Process::all().into_iter();
+            let mut ours = all.filter(|one| one.parent == guardian.pid && one.command == "pinfold");
+            match ours.find(|one| one.state != 'Z') {
+                Some(supervisor) => Ok(Some(supervisor)),
+                None => expect(is_over(), "neither").map(|()| None),
+            }
+        });
+        supervisor.inspect(|supervisor| scene.kill(supervisor));
+    }
+    assert_eq!(scene.scanner.as_mut().unwrap().ended(), 0, "{}", scene.sandbox.reports());
+    assert_counted(&scene.text("logged/logged"));
+    for service in ["paused", "starting", "stubborn", "finishing"] {
+        assert_eq!(scene.starts(service), 1, "{service} was started again\n{}", scene.sandbox.reports());
+    }
+    assert_eq!(scene.starts("down"), 0);
+    scene.nothing_left();
 }

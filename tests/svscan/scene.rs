@@ -156,7 +156,8 @@ impl Scene {
     pub(crate) fn copies(&self, service: &str) -> Vec<Process> {
         let path = self.path(service);
         let is_there = |process: &Process| {
-            process.is_alive() && fs::read_link(format!("/proc/{}/cwd", process.pid)).is_ok_and(|cwd| cwd == path)
+            process.is_alive()
+                && fs::read_link(format!("/proc/{}/cwd", process.pid)).is_ok_and(|cwd| cwd == path)
         };
         Process::all().into_iter().filter(is_there).collect()
     }
