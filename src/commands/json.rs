@@ -6,6 +6,7 @@ use super::rows::{Keeper, Known, Row};
 use super::tables::Life;
 use crate::machine::{Phase, Rung, Want};
 use crate::record::{Receipt, Record};
+use cgroup::controllers::Usage;
 use serde::Serialize;
 use std::io::Write;
 use sys::clock::monotonic_ms;
@@ -44,6 +45,9 @@ struct Service {
     due_seconds: Option<u64>,
     processes: Option<usize>,
     memory_bytes: Option<u64>,
+    memory_peak_bytes: Option<u64>,
+    tasks: Option<u64>,
+    cpu_seconds: Option<f64>,
     containment: Option<String>,
     notifies: Option<bool>,
     strayed: Option<bool>,
@@ -137,6 +141,7 @@ fn supervisor(keeper: &Keeper) -> Supervisor {
 
 fn service(row: &Row) -> Service {
     let now = monotonic_ms();
+    let usage = row.closer.as_ref().map_or(Usage::default(), |closer| closer.usage);
     let (record, keeper, closer) = (row.record(), row.keeper(), row.closer.as_ref());
     let (state, state_text, want, paused) = match &row.known {
         Known::Ours(record, _) => {
@@ -175,6 +180,9 @@ fn service(row: &Row) -> Service {
         due_seconds: row.due(now),
         processes: closer.and_then(|closer| closer.processes),
         memory_bytes: closer.and_then(|closer| closer.memory),
+        memory_peak_bytes: usage.memory_peak,
+        tasks: usage.tasks,
+        cpu_seconds: usage.cpu.map(|cpu| cpu.as_secs_f64()),
         containment: keeper.map(|keeper| keeper.head.containment.clone()),
         notifies: record.map(|record| record.notifies),
         strayed: record.map(|record| record.strayed),

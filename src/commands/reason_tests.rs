@@ -61,7 +61,10 @@ fn ends_in_words() {
     let backoff = |cause| Phase::Backoff { cause };
     let nothing = |_: &mut Record| {};
     let quick = backoff(Cause::Exited { quick: true, clean: false });
-    assert_eq!(words(quick, &nothing), "it ended within a second of its start: ended by SIGSEGV (core dumped)");
+    assert_eq!(
+        words(quick, &nothing),
+        "it ended within a second of its start: ended by SIGSEGV (core dumped)"
+    );
     assert_eq!(words(backoff(Cause::Unfit), &nothing), "its own start check took it down");
     let exec = |r: &mut Record| r.not_started = Some((sys::spawn::Stage::Exec, 13));
     assert_eq!(words(backoff(Cause::NotStarted), &exec), "exec: permission denied");

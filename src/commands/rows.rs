@@ -7,6 +7,7 @@ use super::tables::{self, Life};
 use crate::machine::{Ms, Phase};
 use crate::record::Record;
 use crate::table::{Head, View};
+use cgroup::controllers::Usage;
 use compat::status::Status;
 use compat::tai::Tai64n;
 use std::ffi::{OsStr, OsString};
@@ -44,6 +45,8 @@ pub(super) struct Closer {
     pub(super) memory: Option<u64>,
     /// There is no file `down`: it is started at boot.
     pub(super) enabled: bool,
+    /// What its group uses, if it was asked for by name.
+    pub(super) usage: Usage,
 }
 
 /// A service, for what is shown.
@@ -71,19 +74,20 @@ pub(super) fn all() -> Vec<Row> {
 }
 
 /// Takes a closer look at each: counts its processes and their memory. For a thousand services the kernel
-/// takes longer over this than over all else together.
-pub(super) fn look_closer(rows: &mut [Row]) {
+/// takes longer over this than over all else together. Those that were `named` are looked at closer still.
+pub(super) fn look_closer(rows: &mut [Row], named: bool) {
     let members = Members::default();
     for row in rows {
         let enabled = !row.directory.join("down").exists();
-        row.closer = Some(match &row.known {
-            Known::Ours(record, keeper) => Closer {
-                processes: members.count(&keeper.head, record),
-                memory: members::group(&keeper.head, record).and_then(|group| members::memory(&group)),
-                enabled,
-            },
-            Known::Others(_) => Closer { enabled, ..Closer::default() },
-        });
+        let mut closer = Closer { enabled, ..Closer::default() };
+        if let Known::Ours(record, keeper) = &row.known {
+            closer.processes = members.count(&keeper.head, record);
+            if let Some(group) = members::group(&keeper.head, record) {
+                closer.memory = members::memory(&group);
+                closer.usage = if named { cgroup::controllers::usage(&group) } else { Usage::default() };
+            }
+        }
+        row.closer = Some(closer);
     }
 }
 

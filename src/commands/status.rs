@@ -32,7 +32,11 @@ running; 4 no permission.";
     cli::command("status", "Show what services do", more, after)
         .arg(cli::names(false))
         .arg(cli::switch("json", None, "Print JSON; its fields are listed in docs/json.md"))
-        .arg(cli::switch("verbose", Some('v'), "Show log services, and each service's last stop"))
+        .arg(cli::switch(
+            "verbose",
+            Some('v'),
+            "Show log services, and each service's last stop; of NAMEs also what they use",
+        ))
 }
 
 /// Does it.
@@ -41,7 +45,7 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
     let (mut rows, failures) = if names.is_empty() { (rows::all(), Vec::new()) } else { rows::named(&names) };
     let (verbose, json) = (cli::is_on(matches, "verbose"), cli::is_on(matches, "json"));
     if rows.len() <= MANY || verbose || json || !names.is_empty() {
-        rows::look_closer(&mut rows);
+        rows::look_closer(&mut rows, !names.is_empty());
     }
     let printed = match json {
         true => json::print_status(&rows),
@@ -80,13 +84,29 @@ fn print(rows: &[Row], verbose: bool, names: &[std::ffi::OsString]) -> std::io::
         }
         let (cells, paint) = cells(row);
         table.row(cells, paint);
-        if verbose && let Some(record) = row.record().filter(|record| record.receipt.found > 0) {
-            for line in super::stop::lines(&record.receipt) {
-                table.note(format!("  last stop: {line}"));
-            }
+        if verbose {
+            used(row).into_iter().chain(last_stop(row)).for_each(|line| table.note(format!("  {line}")));
         }
     }
     table.print()
+}
+
+fn last_stop(row: &Row) -> Vec<String> {
+    let record = row.record().filter(|record| record.receipt.found > 0);
+    let lines = record.map_or(Vec::new(), |record| super::stop::lines(&record.receipt));
+    lines.into_iter().map(|line| format!("last stop: {line}")).collect()
+}
+
+/// What the service uses, as far as the kernel counts it.
+fn used(row: &Row) -> Option<String> {
+    let usage = row.closer.as_ref()?.usage;
+    let parts = [
+        usage.cpu.map(|cpu| format!("{:.1} s of processor time", cpu.as_secs_f64())),
+        usage.memory_peak.map(|bytes| format!("{} of memory at the most", size(bytes))),
+        usage.tasks.map(|tasks| format!("{tasks} processes and threads")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("uses: {}", parts.join(", ")))
 }
 
 fn directory(row: &Row) -> Option<&[u8]> {

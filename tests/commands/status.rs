@@ -139,6 +139,15 @@ fn json_for_programs() {
     assert_eq!(service("app")["log"], false);
     assert_eq!(service("idle")["last_stop"], Value::Null);
 
+    let named: Value = serde_json::from_str(&house.done("pinfold", &["status", "--json", "db"])).unwrap();
+    same(keys(&named["services"][0]), promised("A service"), "a service by name");
+    let group = crate::common::cgroups::of(db["pid"].as_i64().unwrap() as i32);
+    if group.iter().any(|group| group.join("cpu.stat").exists() && group.join("cgroup.kill").exists()) {
+        let used = |status: &Value| status["services"][0]["cpu_seconds"].as_f64();
+        assert!(used(&named).is_some_and(|seconds| seconds > 0.0), "{named}");
+        contains(&house.done("pinfold", &["status", "-v", "db"]), " s of processor time");
+    }
+
     let tree: Value = serde_json::from_str(&house.done("pinfold", &["tree", "--json", "db"])).unwrap();
     same(keys(&tree["services"][0]), promised("`pinfold tree --json`"), "a tree");
     let process = &tree["services"][0]["processes"][0];
