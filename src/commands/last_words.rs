@@ -13,7 +13,7 @@ use sys::clock::monotonic_ms;
 /// How many lines are shown.
 const SHOWN: usize = 5;
 /// How long to wait for somebody to write down what was said.
-const PATIENCE_MS: u64 = 1000;
+const PATIENCE_MS: u64 = 2000;
 /// When nothing more has come for so long, that was all.
 const QUIET_MS: u64 = 100;
 /// How much of a log is read at the most, from its end.

@@ -66,10 +66,15 @@ const OWN: &[Applet] =
     &[applet("pinfold:", lasting::supervisor, ""), applet("pinfold-catcher:", lasting::catcher, "")];
 
 /// The verbs of `pinfold` itself: no tools with names of their own.
-const VERBS: Applet = applet("pinfold", verbs::main, "");
+const VERBS: Applet = applet("pinfold", pinfold, "");
 
 const fn applet(name: &'static str, main: fn(&[std::ffi::OsString]) -> u8, help: &'static str) -> Applet {
     Applet { name, main, help }
+}
+
+/// `pinfold ARGUMENTS…` where the first of them names no tool: a verb, a wish for help, or a mistake.
+pub fn pinfold(args: &[std::ffi::OsString]) -> u8 {
+    verbs::main(args)
 }
 
 /// Finds a command, the family's or pinfold's own, by exactly its name.

@@ -66,7 +66,9 @@ pub(super) struct Row {
 pub(super) fn all() -> Vec<Row> {
     let mut rows = Vec::new();
     for View { head, mut records, run } in tables::all() {
-        records.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        // a log service below its service, whatever else begins with that one's name
+        let main = |record: &Record| record.name.strip_suffix(b"/log").unwrap_or(&record.name).to_vec();
+        records.sort_by_cached_key(|(_, record)| (main(record), record.name.len()));
         let keeper = Rc::new(Keeper { life: tables::life(&head), head, run });
         rows.extend(records.into_iter().map(|(_, record)| Row::ours(record, &keeper)));
     }

@@ -7,6 +7,7 @@
 use super::failure::{Failure, shown};
 use super::tables::{self, Life};
 use crate::machine::{Ms, Phase, Want};
+use crate::place;
 use crate::record::{self, Record};
 use crate::service::name;
 use crate::table::{self, Head, View};
@@ -196,7 +197,7 @@ impl Entry {
         let file = File::open(self.run.join(table::NAME)).ok()?;
         let mut block = [0; record::SIZE];
         file.read_exact_at(&mut block, 0).ok()?;
-        let sum = crate::place::hash(&block);
+        let sum = place::hash(&block);
         if sum == self.head_sum {
             file.read_exact_at(&mut block, (u64::from(self.slot) + 1) * record::SIZE as u64).ok()?;
             if let Some(record) = Record::decode(&block).filter(|record| record.name == self.name) {
@@ -230,7 +231,17 @@ fn locate(directory: &Path, inode: (u64, u64)) -> Option<Entry> {
             }
         }
     }
-    None
+    by_link(directory, &views)
+}
+
+/// A service that was moved is known by where its `supervise` leads.
+fn by_link(directory: &Path, views: &[View]) -> Option<Entry> {
+    let desk = std::fs::canonicalize(directory.join("supervise")).ok()?;
+    let run = desk.parent()?.parent()?;
+    let view = views.iter().find(|view| std::fs::canonicalize(&view.run).is_ok_and(|real| real == run))?;
+    let is_it = |record: &Record| desk.file_name() == Some(&place::escape(OsStr::from_bytes(&record.name)));
+    let (slot, record) = view.records.iter().find(|(_, record)| is_it(record))?;
+    Some(Entry::new(view, *slot, record))
 }
 
 impl Sight {

@@ -34,7 +34,7 @@ fn exit_codes() {
     let lab = house.sandbox.lab().display().to_string();
     let lines = [
         ("svcstart up", 0, "OK\n"),
-        ("svcstart crash", 1, "FAILED: it ended within"),
+        ("svcstart crash", 1, "FAILED: it ended"),
         ("svcstop down", 0, "down/ OK\n"),
         ("svcstart nonesuch", 1, "FAILED: no such service: "),
         ("svcstop nonesuch", 1, "nonesuch does not exist\n"),
@@ -130,6 +130,22 @@ fn a_name_is_a_bare_name_or_a_path() {
     let pid = house.sandbox.status("up").unwrap().pid;
     contains(&house.done("pinfold", &["status", &alias]), &pid.to_string());
     contains(&house.done("svcstop", &["-v", &alias]), "OK\n  1 process ended in ");
+}
+
+/// A service goes on when its directory is moved, and is still known as what it was.
+#[test]
+fn a_service_that_was_moved_is_the_same() {
+    let house = house("moved");
+    let pid = house.sandbox.status("up").unwrap().pid;
+    fs::rename(house.path("up"), house.lab("elsewhere")).unwrap();
+    let path = house.lab("elsewhere").display().to_string();
+    let shown = house.done("pinfold", &["status", &path]);
+    contains(&shown, &format!(" {pid} "));
+    assert!(!shown.contains(" none "), "taken for another family's: {shown}");
+    contains(
+        &house.done("svcstop", &["-v", &path]),
+        &format!("\n  {pid} sleep: told to end, ended by SIGTERM, leader\n"),
+    );
 }
 
 /// Whoever may not control a service is told so.

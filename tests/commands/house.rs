@@ -169,3 +169,13 @@ pub(crate) fn after<'a>(text: &'a str, begin: &str) -> &'a str {
 pub(crate) fn contains(text: &str, part: &str) {
     assert!(text.contains(part), "no {part:?} in:\n{text}");
 }
+
+/// What is said of a start whose service ended so. (Whether within a second is a matter of the machine.)
+#[track_caller]
+pub(crate) fn died(text: &str, ending: &str) {
+    let line = text.lines().find(|line| line.contains("it ended"));
+    assert!(
+        line.is_some_and(|line| line.ends_with(&format!(": {ending}"))),
+        "no end with {ending:?} in:\n{text}"
+    );
+}

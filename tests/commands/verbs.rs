@@ -168,7 +168,10 @@ fn doctor_examines_and_leaves_nothing_behind() {
     drop(house);
     let house = House::of("doctor-low", |sandbox| sandbox.set("PINFOLD_CONTAINMENT", "subtree"));
     let house = house.scanned();
-    let said = house.run("pinfold", &["doctor"]);
+    let said = house.sandbox.wait_for("svscan to be there", || {
+        let said = house.run("pinfold", &["doctor"]);
+        expect(said.out.contains("The supervisor of "), &said).map(|()| said)
+    });
     assert_eq!(said.code, 1, "{said:?}");
     contains(
         &said.out,
