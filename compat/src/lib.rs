@@ -20,6 +20,7 @@ pub mod errors;
 pub mod fghack;
 mod filter;
 pub mod getopt;
+pub mod multilog;
 mod origin;
 pub mod pgrphack;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub const APPLETS: &[Applet] = &[
     applet("svok", svok::main, "is a service supervised?"),
     applet("sv", sv::main, "control and show services, as runit does"),
     applet("svscanboot", svscanboot::main, "start svscan from init"),
+    applet("multilog", multilog::main, "write lines to automatically rotated logs"),
     applet("readproctitle", readproctitle::main, "show messages in the process list"),
     applet("setuidgid", setuidgid::main, "run a program as another user"),
     applet("envuidgid", envuidgid::main, "run a program with an account's numbers in its environment"),

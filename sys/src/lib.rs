@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod child;
 pub mod classic;
 pub mod clock;
 pub mod fail;
