@@ -30,6 +30,8 @@ pub(super) fn start(
     line: &mut Line,
 ) -> Result<String, Failure> {
     session.vigil.watch(service);
+    // whoever may not control it, or finds nobody to control, is told so at once
+    service.tell(&[])?;
     let words = LastWords::before(service);
     let started = if service.has_script("start") && !Scripts::is_within(service, "start") {
         by_script(session, service, line)
@@ -41,11 +43,11 @@ pub(super) fn start(
             session.vigil.await_published(service);
             Ok(uptime(session, service))
         }
-        Err(failure) if failure.details.is_empty() && !session.vigil.is_interrupted() => {
+        Err(failure) if session.vigil.is_interrupted() => Err(failure),
+        Err(failure) => {
             let said = words.since(&mut session.vigil);
             Err(failure.with(heading("the last lines of its output:", said)))
         }
-        Err(failure) => Err(failure),
     }
 }
 
@@ -89,10 +91,6 @@ fn by_supervisor(session: &mut Session, service: &mut Service, line: &mut Line) 
 
 fn by_script(session: &mut Session, service: &mut Service, line: &mut Line) -> Result<(), Failure> {
     let before = service.look();
-    if let Sight::Nobody = before {
-        service.tell(&[])?; // says what is wrong
-        return Err(Failure::no("not supervised"));
-    }
     let until = deadline(session, service);
     match session.run_script(service, "start", until, line)? {
         Ending::Code(0) => {}

@@ -32,11 +32,13 @@ pub(super) fn stop(
     line: &mut Line,
 ) -> Result<Vec<String>, Failure> {
     session.vigil.watch(service);
+    // whoever may not control it, or finds nobody to control, is told so at once
+    service.tell(&[])?;
     let before = service.look();
     let deadline = monotonic_ms() + wait(session, &before);
     let script = service.has_script("stop") && !session.wish.kill && !Scripts::is_within(service, "stop");
     if script {
-        by_script(session, service, &before, deadline, line)?;
+        by_script(session, service, deadline, line)?;
     }
     if !script || session.wish.all {
         by_supervisor(session, service, &before, deadline, line)?;
@@ -92,14 +94,9 @@ fn by_supervisor(
 fn by_script(
     session: &mut Session,
     service: &mut Service,
-    before: &Sight,
     deadline: Ms,
     line: &mut Line,
 ) -> Result<(), Failure> {
-    if let Sight::Nobody = before {
-        service.tell(&[])?; // says what is wrong
-        return Err(Failure::no("not supervised"));
-    }
     match session.run_script(service, "stop", Some(deadline), line)? {
         Ending::Code(0) => {}
         ending => return Err(Failure::no(format!("stop: {}", reason::ending_words(ending)))),

@@ -13,6 +13,7 @@ fn house(test: &str) -> House {
     house.service("up", STAYS, &[]);
     house.service("down", STAYS, &[]);
     house.service("crash", "exit 1", &[]);
+    house.service("scripted", STAYS, &[("start", "echo not to be run"), ("stop", "echo not to be run")]);
     fs::create_dir(house.lab("orphan")).unwrap();
     fs::create_dir(house.lab("stale")).unwrap();
     fs::create_dir(house.lab("stale/supervise")).unwrap();
@@ -73,7 +74,7 @@ fn exit_codes() {
         ("pinfold scan LAB", 1, "no svscan of pinfold's supervises it"),
         ("pinfold scan LAB/nonesuch", 1, "no such file"),
         ("pinfold check nonesuch", 1, "nonesuch"),
-        ("pinfold check", 0, "3 services checked: 0 errors"),
+        ("pinfold check", 0, "4 services checked: 0 errors"),
         ("pinfold enable nonesuch", 1, "no such service"),
         ("pinfold help", 0, "Tools, by their own names"),
         ("pinfold --help", 0, "Exit codes"),
@@ -165,6 +166,10 @@ fn without_permission_nothing_is_done() {
         assert_eq!(said.code, 1, "{program}: {said:?}");
         contains(&said.out, "FAILED: open ");
         contains(&said.out, "permission denied (try it as root)\n");
+    }
+    for program in ["svcstart", "svcstop"] {
+        let said = as_nobody(program, &["scripted"]);
+        assert!(said.code == 1 && !said.out.contains("not to be run"), "{said:?}");
     }
     for verb in ["start", "stop", "restart", "reset"] {
         assert_eq!(as_nobody("pinfold", &[verb, "up"]).code, 4, "{verb}");
