@@ -26,7 +26,7 @@ pub struct Group {
     stem: u16,
     /// Whether the directory exists, as far as we know.
     made: bool,
-    /// Whether it has been killed, or may have been: on Linux 6.18 (and probably since 5.14) whatever is born
+    /// Whether it has been killed, or may have been: on Linux 6.1 to 6.18 whatever is born
     /// into such a group is killed at birth.
     spent: bool,
     /// Passes of a kill that found it not frozen yet.

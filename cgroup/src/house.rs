@@ -67,7 +67,7 @@ impl House {
     }
 
     /// Moves this process into a fresh group: a `cgroup.kill` of the group it sat in, ever, would kill at
-    /// birth every child that it has born into another group (seen on Linux 6.18).
+    /// birth every child that it has born into another group (seen on Linux 6.1 to 6.18).
     fn sit(&mut self) -> Result<(), Fail> {
         let fail = |house: &House, doing, what: &str, e| Fail::at(doing, &house.path.join(what), e);
         for generation in 0..GENERATIONS {

@@ -6,6 +6,7 @@ use crate::rung::Rung;
 use crate::{at, tree};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use std::collections::HashSet;
 use sys::process::Pidfd;
 
 /// How often a pass lists a group again to find what was forked meanwhile.
@@ -14,7 +15,7 @@ const ROUNDS: usize = 8;
 /// sleep keeps a v1 group from ever being frozen.
 const PATIENCE: u8 = 5;
 /// How many processes are held by pidfd at a time.
-const HANDFUL: usize = 128;
+const HANDFUL: usize = 1024;
 
 /// What one pass of a kill did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,12 +104,12 @@ pub(crate) fn pass(house: &House, group: &str, waited: &mut u8) -> Result<Pass, 
     if !killed && house.freezer && house.rung != Rung::List {
         return frozen_pass(house, group, waited);
     }
-    // Also after a kill by the kernel: it signals a process by its first thread, and to one whose first
-    // thread has ended while others go on, that does nothing (seen on Linux 6.18). It has none to fork, though.
+    // Also after a kill by the kernel: it signals a process by its first thread, and to one whose first thread has
+    // ended while others go on, that does nothing (seen on Linux 6.1 to 6.18).
     let mut pass = Pass::default();
-    let mut hit = Vec::new();
+    let mut hit = HashSet::new();
     for _ in 0..ROUNDS {
-        if !strike(house, group, &mut hit, &mut pass)? || killed {
+        if !strike(house, group, &mut hit, &mut pass)? {
             pass.complete = true;
             break;
         }
@@ -122,7 +123,7 @@ fn frozen_pass(house: &House, group: &str, waited: &mut u8) -> Result<Pass, Errn
         result => result?,
     };
     let mut pass = Pass::default();
-    let news = strike(house, group, &mut Vec::new(), &mut pass)?;
+    let news = strike(house, group, &mut HashSet::new(), &mut pass)?;
     if !frozen && *waited < PATIENCE {
         *waited += 1;
         return Ok(pass);
@@ -141,7 +142,7 @@ fn frozen_pass(house: &House, group: &str, waited: &mut u8) -> Result<Pass, Errn
 ///
 /// Through pidfds: a pid that is read, opened, and read again in the list after that is the pidfd's, or its
 /// process is dead; so no stranger can be hit whatever pids are used again.
-fn strike(house: &House, group: &str, hit: &mut Vec<i32>, pass: &mut Pass) -> Result<bool, Errno> {
+fn strike(house: &House, group: &str, hit: &mut HashSet<i32>, pass: &mut Pass) -> Result<bool, Errno> {
     let mut listed = members(house, group)?;
     listed.retain(|pid| !hit.contains(pid));
     let any = !listed.is_empty();
@@ -160,7 +161,7 @@ fn strike(house: &House, group: &str, hit: &mut Vec<i32>, pass: &mut Pass) -> Re
         for (pid, handle) in handles.drain(..) {
             if still.binary_search(&pid).is_ok() {
                 pass.note(pid, handle.signal(Signal::SIGKILL));
-                hit.push(pid);
+                hit.insert(pid);
             }
         }
     }
