@@ -57,6 +57,7 @@ struct Service {
     not_started: Option<NotStarted>,
     message: String,
     last_stop: Option<Stop>,
+    last_lines: Vec<String>,
 }
 
 /// How a process ended.
@@ -192,6 +193,7 @@ fn service(row: &Row) -> Service {
         not_started: record.and_then(not_started),
         message: record.map_or(String::new(), |record| record.message.clone()),
         last_stop: record.and_then(|record| stop(&record.receipt)),
+        last_lines: closer.map_or(Vec::new(), |closer| closer.last_lines.clone()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a service has said since a command was given: the last lines, for whoever asks why it failed.
+//! What a service has said, since a command was given or ever: the last lines, for whoever asks why it failed.
 //!
 //! They stand in the catcher's file, or where the service's logger writes them. Both are written a moment
 //! after the service itself is gone, so there is a short wait for them.
@@ -27,13 +27,12 @@ pub(super) struct LastWords {
 impl LastWords {
     /// Remembers what stands there now.
     pub(super) fn before(service: &Service) -> LastWords {
-        let log = service.directory.join("log/main/current");
-        let caught = service.entry.as_ref().map(|entry| catcher::path(&entry.run, &entry.name));
-        let sources = caught.into_iter().chain([log]).map(|path| {
+        let entry = service.entry.as_ref().map(|entry| (&*entry.run, &*entry.name));
+        let remember = |path: PathBuf| {
             let before = tail(&path);
             (path, before)
-        });
-        LastWords { sources: sources.collect() }
+        };
+        LastWords { sources: sources(&service.directory, entry).map(remember).collect() }
     }
 
     /// The last lines of what was added since.
@@ -58,6 +57,18 @@ impl LastWords {
     fn added(&self) -> Vec<u8> {
         self.sources.iter().flat_map(|(path, before)| added(before, &tail(path))).collect()
     }
+}
+
+/// The last lines of a service, whenever it said them; its place in a table is the supervisor's run directory and
+/// its name.
+pub(super) fn all(directory: &Path, entry: Option<(&Path, &[u8])>) -> Vec<String> {
+    lines(&sources(directory, entry).flat_map(|path| tail(&path)).collect::<Vec<u8>>())
+}
+
+/// The files in which a service's words are written down: the catcher's, and its logger's.
+fn sources(directory: &Path, entry: Option<(&Path, &[u8])>) -> impl Iterator<Item = PathBuf> {
+    let caught = entry.map(|(run, name)| catcher::path(run, name));
+    caught.into_iter().chain([directory.join("log/main/current")])
 }
 
 /// The end of a file; nothing if there is none.

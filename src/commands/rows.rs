@@ -1,6 +1,7 @@
 //! What there is to show of services: one [`Row`] each, for the table and for JSON.
 
 use super::failure::Failure;
+use super::last_words;
 use super::members::{self, Members};
 use super::service::{Service, Sight};
 use super::tables::{self, Life};
@@ -47,6 +48,8 @@ pub(super) struct Closer {
     pub(super) enabled: bool,
     /// What its group uses, if it was asked for by name.
     pub(super) usage: Usage,
+    /// What it last said, likewise.
+    pub(super) last_lines: Vec<String>,
 }
 
 /// A service, for what is shown.
@@ -80,14 +83,12 @@ pub(super) fn all() -> Vec<Row> {
 pub(super) fn look_closer(rows: &mut [Row], named: bool) {
     let members = Members::default();
     for row in rows {
-        let enabled = !row.directory.join("down").exists();
-        let mut closer = Closer { enabled, ..Closer::default() };
-        if let Known::Ours(record, keeper) = &row.known {
-            closer.processes = members.count(&keeper.head, record);
-            if let Some(group) = members::group(&keeper.head, record) {
-                closer.memory = members::memory(&group);
-                closer.usage = if named { cgroup::controllers::usage(&group) } else { Usage::default() };
-            }
+        let mut closer = row.closer(&members);
+        if named {
+            let group = row.record().zip(row.keeper()).and_then(|(r, k)| members::group(&k.head, r));
+            closer.usage = group.map_or(Usage::default(), |group| cgroup::controllers::usage(&group));
+            let entry = row.record().zip(row.keeper()).map(|(r, k)| (&*k.run, &*r.name));
+            closer.last_lines = last_words::all(&row.directory, entry);
         }
         row.closer = Some(closer);
     }
@@ -155,6 +156,18 @@ impl Row {
             directory: service.directory.clone(),
             known: Known::Others(status),
             closer: None,
+        }
+    }
+
+    fn closer(&self, members: &Members) -> Closer {
+        let enabled = !self.directory.join("down").exists();
+        let Known::Ours(record, keeper) = &self.known else { return Closer { enabled, ..Closer::default() } };
+        let group = members::group(&keeper.head, record);
+        Closer {
+            processes: members.count(&keeper.head, record),
+            memory: group.and_then(|group| members::memory(&group)),
+            enabled,
+            ..Closer::default()
         }
     }
 

@@ -18,6 +18,7 @@ const MANY: usize = 200;
 pub(super) fn define() -> Command {
     let more = "\
 Without NAMEs everything that pinfold supervises is shown; log services only if they are in trouble, or with -v. \
+Of NAMEs that are in trouble the last lines they said are shown, too. \
 PROCESSES counts everybody in the service's fold, MEMORY is theirs where the kernel counts it. What is known comes \
 from the supervisor's table, so it is shown also when the supervisor hangs or is gone. With more than 200 services \
 processes, memory and files `down` are looked at only with -v, NAMEs or --json: that takes longer than all else.";
@@ -35,7 +36,7 @@ running; 4 no permission.";
         .arg(cli::switch(
             "verbose",
             Some('v'),
-            "Show log services, and each service's last stop; of NAMEs also what they use",
+            "Show log services and last stops; of NAMEs also what they use, and what they last said",
         ))
 }
 
@@ -84,9 +85,9 @@ fn print(rows: &[Row], verbose: bool, names: &[std::ffi::OsString]) -> std::io::
         }
         let (cells, paint) = cells(row);
         table.row(cells, paint);
-        if verbose {
-            used(row).into_iter().chain(last_stop(row)).for_each(|line| table.note(format!("  {line}")));
-        }
+        let more = if verbose { used(row).into_iter().chain(last_stop(row)).collect() } else { Vec::new() };
+        let said = if verbose || is_failing(row) { said(row) } else { Vec::new() };
+        more.into_iter().chain(said).for_each(|line| table.note(format!("  {line}")));
     }
     table.print()
 }
@@ -95,6 +96,20 @@ fn last_stop(row: &Row) -> Vec<String> {
     let record = row.record().filter(|record| record.receipt.found > 0);
     let lines = record.map_or(Vec::new(), |record| super::stop::lines(&record.receipt));
     lines.into_iter().map(|line| format!("last stop: {line}")).collect()
+}
+
+/// It crashes, or could not be started; perhaps it is just being tried again.
+fn is_failing(row: &Row) -> bool {
+    let state = row.record().map(|record| record.state);
+    state.is_some_and(|state| {
+        state.quick_deaths > 0 || matches!(state.phase, Phase::Backoff { .. } | Phase::Failed { .. })
+    })
+}
+
+/// The last lines of its output, where that is known.
+fn said(row: &Row) -> Vec<String> {
+    let lines = row.closer.iter().flat_map(|closer| &closer.last_lines);
+    lines.map(|line| format!("said: {line}")).collect()
 }
 
 /// What the service uses, as far as the kernel counts it.

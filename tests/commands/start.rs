@@ -40,6 +40,9 @@ fn one_that_dies_at_once_has_not_started() {
     contains(&out, "FAILED: it ended");
     assert!(!out.contains("last lines"), "it has said nothing: {out}");
     assert!(!out.contains("OK"), "{out}");
+    // status tells the same
+    let said = house.run("pinfold", &["status", "crash"]);
+    contains(&said.out, "\n  said: Unknown id: download\n");
     // once more, now that it is in a crash loop
     contains(&house.fails("svcstart", &["crash"]), "exit 111");
     let said = house.run("svcstart", &["-q", "crash"]);
