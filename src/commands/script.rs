@@ -22,6 +22,9 @@ const VARIABLE: &str = "PINFOLD_SCRIPT";
 /// How long those that a script has left are asked to end before they are killed.
 const ASKED_MS: u64 = 2000;
 
+/// What a pipe holds; pipe(7).
+const PIPE: usize = 64 * 1024;
+
 /// What starts scripts, and ends what they leave: this process is where their orphans come.
 pub(super) struct Scripts {
     spawner: Spawner,
@@ -152,16 +155,18 @@ impl Script {
         [self.child.pidfd.as_fd(), self.output.as_fd()]
     }
 
-    /// Whether its words are over: then only its end is to be waited for.
+    /// Hears what it has said, a pipe's worth at the most: it may talk without end. Whether its words are over:
+    /// then only its end is to be waited for.
     pub(super) fn listen(&self, mut hear: impl FnMut(&[u8])) -> bool {
         let mut buffer = [0; 4096];
-        loop {
+        for _ in 0..PIPE / buffer.len() {
             match read(&self.output, &mut buffer) {
                 Ok(0) => return true,
                 Ok(n) => hear(&buffer[..n]),
                 Err(_) => return false,
             }
         }
+        false
     }
 }
 

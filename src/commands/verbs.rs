@@ -15,7 +15,7 @@ struct Verb {
     run: fn(&ArgMatches) -> u8,
 }
 
-/// One of [`administer::ORDERS`] as a verb.
+/// One of the orders of [`administer`] as a verb.
 macro_rules! order {
     ($name:literal) => {
         Verb {

@@ -72,12 +72,15 @@ fn a_start_script_that_lies_fails() {
 fn scripts_leave_nothing_behind() {
     let house = House::new("script-leaks");
     house.service("hangs", STAYS, &[("start", "svc -u .\nsleep 88888883 & sleep 88888883")]);
+    house.service("talks", STAYS, &[("start", "exec yes 88888886")]);
     let left = "trap '' TERM\nsvc -u .\n(setsid sh -c \"trap '' TERM; sleep 88888884\" & ) \nsetsid sleep 88888884 & exit 0";
     house.service("leaves", STAYS, &[("start", left)]);
     let house = house.scanned();
     let out = house.fails("svcstart", &["-w", "2", "hangs"]);
     contains(&out, "FAILED: start has not come back after ");
     assert!(house.with_word("88888883").is_empty());
+    contains(&house.fails("svcstart", &["-q", "-w", "1", "talks"]), "start has not come back after ");
+    assert!(house.with_word("88888886").is_empty());
     house.done("svcstart", &["leaves"]);
     assert!(house.with_word("88888884").is_empty());
     assert!(!house.is_down("leaves"), "the service itself is not the script's");
