@@ -54,6 +54,11 @@ impl Scene {
         Session::read(&self.sessions, id).unwrap()
     }
 
+    /// A session's name that no other test uses.
+    fn id(&self, letter: &str) -> String {
+        format!("{letter}{}", std::process::id())
+    }
+
     fn scope(&self, id: &str) -> PathBuf {
         self.foreign.join(format!("session-{id}.scope"))
     }
@@ -105,11 +110,12 @@ fn enter(group: &Path, pid: i32) {
     std::fs::write(group.join("cgroup.procs"), pid.to_string()).unwrap();
 }
 
-/// The pid of the only process whose parent is `parent`.
-fn child(parent: i32) -> i32 {
+/// The pid of the only process whose parent is `parent`, when it has become `command`.
+fn child(parent: i32, command: &str) -> i32 {
     let mut found = 0;
-    until("a child", || {
-        found = Walk::now().children(parent).first().map_or(0, |stat| stat.pid);
+    until(&format!("a child {command}"), || {
+        let walk = Walk::now();
+        found = walk.children(parent).iter().find(|stat| stat.command == command).map_or(0, |stat| stat.pid);
         found != 0
     });
     found
@@ -131,25 +137,26 @@ fn whose_a_stray_is() {
             let service = scene.start("sleep 1000 & echo x >&8; wait");
             service.wait_for(2);
             let leader = Identity::of(service.child.pid).unwrap();
-            let sleep = child(leader.pid);
+            let sleep = child(leader.pid, "sleep");
             assert_eq!(scene.find(&[leader], &[]), []);
 
-            scene.session("c1", "su-l", sleep);
-            enter(&scene.scope("c1"), sleep);
+            let (c1, seven) = (scene.id("c"), scene.id("7"));
+            scene.session(&c1, "su-l", sleep);
+            enter(&scene.scope(&c1), sleep);
             let found = scene.find(&[leader], &[]);
             assert_eq!(found.len(), 1);
             assert_eq!((found[0].stat.pid, found[0].stat.command.as_str()), (sleep, "sleep"));
-            assert_eq!(found[0].owner, Owner::Ours { session: "c1".into() });
-            assert!(found[0].position.ends_with(format!("foreign-{name}/session-c1.scope")));
+            assert_eq!(found[0].owner, Owner::Ours { session: c1.clone() });
+            assert!(found[0].position.ends_with(format!("foreign-{name}/session-{c1}.scope")));
 
-            scene.session("7", "sshd", sleep);
-            enter(&scene.scope("7"), sleep);
+            scene.session(&seven, "sshd", sleep);
+            enter(&scene.scope(&seven), sleep);
             let login = |service: Option<&str>| Owner::Login {
-                session: "7".into(),
+                session: seven.clone(),
                 service: service.map(str::to_owned),
             };
             assert_eq!(scene.find(&[leader], &[])[0].owner, login(Some("sshd")));
-            std::fs::remove_file(scene.sessions.join("7")).unwrap();
+            std::fs::remove_file(scene.sessions.join(&seven)).unwrap();
             assert_eq!(scene.find(&[leader], &[])[0].owner, login(None), "no longer known: not ours");
 
             enter(&scene.foreign, sleep);
@@ -175,8 +182,9 @@ fn a_leader_that_was_moved() {
             let service = scene.start("echo x >&8; exec sleep 1000");
             service.wait_for(2);
             let leader = Identity::of(service.child.pid).unwrap();
-            scene.session("c1", "su", leader.pid);
-            enter(&scene.scope("c1"), leader.pid);
+            let c1 = scene.id("c");
+            scene.session(&c1, "su", leader.pid);
+            enter(&scene.scope(&c1), leader.pid);
             assert!(!scene.group.populated(scene.house()).unwrap());
             let found = scene.find(&[leader], &[]);
             assert_eq!(found.len(), 1);
@@ -208,27 +216,28 @@ fn a_daemon_whose_chain_is_cut() {
             let end_of_su = std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();
             service.wait_for(2);
             let leader = Identity::of(service.child.pid).unwrap();
-            let su = child(leader.pid);
-            let daemon = child(su);
+            let su = child(leader.pid, "sh");
+            let daemon = child(su, "sleep");
 
             // the session's file appears before the move
-            let session = scene.session("c1", "su-l", su);
+            let c1 = scene.id("c");
+            let session = scene.session(&c1, "su-l", su);
             let claim = claimant(scene.house(), &session);
             assert_eq!(claim.as_deref(), Some(scene.group.name()));
-            enter(&scene.scope("c1"), su);
-            enter(&scene.scope("c1"), daemon);
+            enter(&scene.scope(&c1), su);
+            enter(&scene.scope(&c1), daemon);
             let claim = claimant(scene.house(), &session);
             assert_eq!(claim.as_deref(), Some(scene.group.name()), "by its parent");
-            assert_eq!(claimant(scene.house(), &scene.session("7", "sshd", su)), None);
+            assert_eq!(claimant(scene.house(), &scene.session(&scene.id("7"), "sshd", su)), None);
             assert_eq!(scene.find(&[leader], &[]).len(), 2);
 
             drop(end_of_su);
             until("su has ended", || Stat::read(su).is_none());
             assert_eq!(claimant(scene.house(), &session), None, "too late");
             assert_eq!(scene.find(&[leader], &[]), [], "too late");
-            let found = scene.find(&[leader], &["c1".into()]);
-            assert_eq!(found.len(), 1);
-            assert_eq!((found[0].stat.pid, &found[0].owner), (daemon, &Owner::Ours { session: "c1".into() }));
+            let found = scene.find(&[leader], std::slice::from_ref(&c1));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!((found[0].stat.pid, &found[0].owner), (daemon, &Owner::Ours { session: c1.clone() }));
             std::fs::remove_file(fifo).unwrap();
             scene.end(&[service]);
         });
@@ -247,8 +256,8 @@ fn people_are_set_aside() {
             let service = scene.start(text);
             service.wait_for(4);
             let leader = service.child.pid;
-            let shell = child(leader);
-            let sleep = child(shell);
+            let shell = child(leader, "sh");
+            let sleep = child(shell, "sleep");
             let all = scene.group.members(scene.house()).unwrap();
             let mut found = people(&all, login_uid(leader));
             found.sort_by_key(|person| person.stat.start);
@@ -302,7 +311,7 @@ fn su_and_logind() {
         let service = scene.start(&format!("{su} & echo x >&8; wait"));
         service.wait_for(4);
         let leader = Identity::of(service.child.pid).unwrap();
-        let su = child(leader.pid);
+        let su = child(leader.pid, "su");
         let mut found = Vec::new();
         until("logind has moved su and what it has started", || {
             found = scene.find(&[leader], &[]);
