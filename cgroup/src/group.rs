@@ -14,6 +14,8 @@ use std::time::Duration;
 use sys::Fail;
 use sys::spawn::Place;
 
+/// The group for people.
+const PEOPLE: &str = "people";
 /// How often a name is tried again with another generation.
 const GENERATIONS: u16 = 1000;
 
@@ -57,9 +59,10 @@ impl Group {
         Group::of(names::of_service(service))
     }
 
-    /// The group for people found in services: see [`crate::strays`]. It looks like no service's.
+    /// The one group for all people found in services: see [`crate::strays`]. It looks like no service's. Made when it
+    /// is missing, it is never made anew: people are moved in, not born in.
     pub fn people() -> Group {
-        Group::of("people".to_owned())
+        Group::of(PEOPLE.to_owned())
     }
 
     fn of(name: String) -> Group {
@@ -106,6 +109,9 @@ impl Group {
     /// and makes it anew, under the next generation's name if it can't be removed though it is empty.
     /// A group in which somebody lives is left as it is.
     pub fn make(&mut self, house: &House) -> Result<(), Fail> {
+        if &*self.name == PEOPLE {
+            return self.make_if_missing(house);
+        }
         // somebody may have tidied up
         if self.made && at::exists(house, &self.name) {
             if !self.spent {

@@ -12,7 +12,8 @@ use sys::spawn::Spawner;
 /// What containment is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The word that tells this supervisor's house from others': see [`crate::names::of_directory`].
+    /// The word that tells this supervisor's house from others': its scan directory as one name of a file, of at
+    /// most 240 bytes.
     pub house: &'a str,
     /// This rung, if it can be had, else the next lower that can; `None`: the best there is.
     pub rung: Option<Rung>,

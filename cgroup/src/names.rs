@@ -30,32 +30,9 @@ pub fn of_service(name: &[u8]) -> String {
             escaped.push_str(end);
         }
     }
-    let mut group = shortened(escaped, name, NAME_MAX - TAIL);
+    let mut group = shortened(escaped, name);
     group.push_str(".service");
     group
-}
-
-/// A directory as one word: `/etc/service` is `etc-service`, the root `-`. For the house, and for what
-/// else is kept per scan directory.
-pub fn of_directory(path: &[u8]) -> String {
-    let parts = path.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
-    let mut escaped = String::new();
-    for part in parts {
-        if !escaped.is_empty() {
-            escaped.push('-');
-        }
-        for &byte in part {
-            match byte {
-                b'-' => escaped.push_str("%2D"),
-                _ => push(&mut escaped, byte),
-            }
-        }
-    }
-    if escaped.is_empty() {
-        escaped.push('-');
-    }
-    // "pinfold." and a generation go around it; and a file of that name may get a suffix of its own
-    shortened(escaped, path, NAME_MAX - 32)
 }
 
 fn push(escaped: &mut String, byte: u8) {
@@ -72,11 +49,11 @@ fn push(escaped: &mut String, byte: u8) {
 }
 
 /// `escaped` if it is short enough, else its beginning and a hash of what it stands for.
-fn shortened(mut escaped: String, original: &[u8], most: usize) -> String {
-    if escaped.len() <= most {
+fn shortened(mut escaped: String, original: &[u8]) -> String {
+    if escaped.len() <= NAME_MAX - TAIL {
         return escaped;
     }
-    let mut keep = most - "%~".len() - HASH;
+    let mut keep = NAME_MAX - TAIL - "%~".len() - HASH;
     // not in the middle of an escape
     while escaped.as_bytes()[keep.saturating_sub(2)..keep].contains(&b'%') {
         keep -= 1;
@@ -109,9 +86,6 @@ mod tests {
         assert_eq!(of_service(b"memory.max"), "memory.max.service");
         assert_eq!(of_service(b"a\nb c%"), "a%0Ab%20c%25.service");
         assert_eq!(of_service(b".."), "...service");
-        assert_eq!(of_directory(b"/etc/service/"), "etc-service");
-        assert_eq!(of_directory(b"/srv/my-app"), "srv-my%2Dapp");
-        assert_eq!(of_directory(b"/"), "-");
     }
 
     /// Every name of up to four letters of an alphabet that has all that is special.
@@ -151,7 +125,6 @@ mod tests {
                     let group = of_service(&name);
                     assert!(group.len() + ".65535".len() <= 255, "{}", group.len());
                     assert!(seen.insert(group.clone()), "{group}");
-                    assert!(of_directory(&name).len() <= 255 - 32);
                 }
             }
         }

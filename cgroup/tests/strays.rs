@@ -267,9 +267,11 @@ fn people_are_set_aside() {
 
             let containment = scene.containment.take().unwrap();
             let house = containment.house().unwrap();
-            let mut aside = Group::people();
-            aside.make(house).unwrap();
             for person in &found {
+                // each time as if for the first
+                let mut aside = Group::people();
+                aside.make(house).unwrap();
+                assert_eq!(aside.name(), "people");
                 aside.take_in(house, person.stat.pid).unwrap();
             }
             scene.containment = Some(containment);
@@ -281,6 +283,7 @@ fn people_are_set_aside() {
                 !scene.group.populated(house).unwrap()
             });
             assert!(service.is_alive());
+            let mut aside = Group::people();
             let mut left = aside.members(house).unwrap();
             left.sort_by_key(|&pid| Stat::read(pid).map(|stat| stat.start));
             assert_eq!(left, [shell, sleep]);
