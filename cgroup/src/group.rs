@@ -72,18 +72,21 @@ impl Group {
 
     /// The group of a service as an earlier supervisor left it: the newest with a living member, if any.
     pub fn find(house: &House, service: &[u8]) -> Option<Group> {
+        /// The lowest free generation is taken, so there are gaps only where one was removed since.
+        const GAP: usize = 4;
         let group = Group::new(service);
-        let generation = |name: &str| match name.strip_prefix(&*group.name)? {
-            "" => Some(0),
-            rest => rest.strip_prefix('.')?.parse::<u16>().ok(),
-        };
-        let mut found: Vec<(u16, String)> =
-            house.groups().into_iter().filter_map(|name| Some((generation(&name)?, name))).collect();
-        found.sort_unstable();
-        let alive = |name: &str| house::populated(house, house.hierarchy(), name) == Ok(true);
-        let (_, name) = found.into_iter().rev().find(|(_, name)| alive(name))?;
+        let mut newest = None;
+        let mut missing = 0;
+        for name in (0..GENERATIONS).map(|generation| generation_name(&group.name, generation)) {
+            match house::populated(house, house.hierarchy(), &name) {
+                Ok(true) => newest = Some(name),
+                Err(Errno::ENOENT) if missing == GAP => break,
+                Err(Errno::ENOENT) => missing += 1,
+                _ => missing = 0,
+            }
+        }
         // whether it was ever killed is not known
-        Some(Group { name: name.into(), made: true, spent: true, ..group })
+        newest.map(|name| Group { name: name.into(), made: true, spent: true, ..group })
     }
 
     fn stem(&self) -> &str {

@@ -338,6 +338,12 @@ fn an_earlier_supervisors_house() {
             assert_ne!(own_position(house), house.position().join("supervisor"), "a fresh seat");
             let mut group = Group::find(house, b"service").unwrap();
             assert_eq!(group.members(house).unwrap(), [service.child.pid]);
+            // whether it was killed is not known, and it can't be made anew: the way in that is never a trap
+            let entry = group.entry(house).unwrap();
+            assert!(matches!(entry, Entry::Writes(_)) && group.name() == "service.service");
+            let other = Service::start("echo x >&8; exec sleep 1000", &entry.place(), &mut spawner);
+            other.wait_for(2);
+            assert_eq!(group.members(house).unwrap().len(), 2);
             let failed = second.leave().unwrap_err();
             assert_eq!(failed.errno, nix::errno::Errno::EBUSY);
             assert!(failed.to_string().contains("service.service"), "{failed}");
@@ -350,6 +356,7 @@ fn an_earlier_supervisors_house() {
             let fourth = cgroup::Containment::probe(&request, &mut spawner);
             sweep(&mut group, fourth.house().unwrap());
             service.wait_for_end(&mut spawner);
+            other.wait_for_end(&mut spawner);
             fourth.leave().unwrap();
             assert!(!path.exists());
         }
