@@ -341,8 +341,8 @@ fn an_earlier_supervisors_house() {
             // whether it was killed is not known, and it can't be made anew: the way in that is never a trap
             let entry = group.entry(house).unwrap();
             assert!(matches!(entry, Entry::Writes(_)) && group.name() == "service.service");
-            let other = Service::start("echo x >&8; exec sleep 1000", &entry.place(), &mut spawner);
-            other.wait_for(2);
+            let second_service = Service::start("echo x >&8; exec sleep 1000", &entry.place(), &mut spawner);
+            second_service.wait_for(2);
             assert_eq!(group.members(house).unwrap().len(), 2);
             let failed = second.leave().unwrap_err();
             assert_eq!(failed.errno, nix::errno::Errno::EBUSY);
@@ -356,7 +356,7 @@ fn an_earlier_supervisors_house() {
             let fourth = cgroup::Containment::probe(&request, &mut spawner);
             sweep(&mut group, fourth.house().unwrap());
             service.wait_for_end(&mut spawner);
-            other.wait_for_end(&mut spawner);
+            second_service.wait_for_end(&mut spawner);
             fourth.leave().unwrap();
             assert!(!path.exists());
         }
