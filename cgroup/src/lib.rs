@@ -5,6 +5,10 @@
 //! by trying, never by reading what is said to be there), and makes, lists, freezes, kills and removes
 //! the groups. It knows nothing of services but their names.
 //!
+//! From the bottom: [`mounts`] and [`names`] are pure; [`House`] and [`Group`] the groups; `kill` the ways of ending
+//! what is in one; [`Containment`] the choice among them. Beside them [`subtree`] for where there are none, and
+//! [`strays`] for who is not where he should be.
+//!
 //! Everything here is for a single-threaded program that must not block: a call does a bounded piece
 //! of work and says whether there is more. The exception is start-up: a probe may take milliseconds.
 
