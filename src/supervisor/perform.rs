@@ -113,9 +113,9 @@ impl Supervisor {
         self.meet_all(index, true);
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let killed = service.fold.kill(&mut self.fence);
-        if let Some(leader) = &service.leader {
-            // it may be outside its group
-            let _ = leader.pidfd.signal(Signal::SIGKILL);
+        // they may be outside its group, and `finish` is below no fold root
+        for process in [&service.leader, &service.finish].into_iter().flatten() {
+            let _ = process.pidfd.signal(Signal::SIGKILL);
         }
         if let Err(fail) = killed {
             self.complain(index, &fail.to_string());

@@ -80,6 +80,10 @@ impl Supervisor {
         for index in std::mem::take(&mut self.dirty) {
             let Some(service) = self.service(index) else { continue };
             service.dirty = false;
+            if service.awaits_leader() {
+                self.save(index);
+                continue;
+            }
             let status = service.status().encode();
             let (pid, stat) = (service.pid_text(), service.stat_text());
             let published = service.desk.publish(status, &pid, &stat);

@@ -105,14 +105,15 @@ impl Supervisor {
         self.pids.retain(|_, (whose, _)| *whose != index);
         self.clear_rubbish();
         self.by_name.remove(&service.name);
+        if self.shutdown.is_some() {
+            // before it is out of the table: who is killed in between is followed by one that does it again
+            self.remove_desk(&service);
+        }
         let _ = self.table.give_back(service.slot);
         for kind in [Kind::Desk, Kind::Output, Kind::Report, Kind::Ready] {
             self.unkeep(kind, &service.name);
         }
         self.part(index, &service);
-        if self.shutdown.is_some() {
-            self.remove_desk(&service);
-        }
         self.freed.push(index);
         self.take_up_later(&service);
     }

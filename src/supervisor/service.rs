@@ -213,6 +213,15 @@ impl Service {
         }
     }
 
+    /// Its fold root was started and has not said yet who the leader is: nobody is to take the one for the other.
+    pub(super) fn awaits_leader(&self) -> bool {
+        self.state.phase.is_up()
+            && self.state.phase.has_leader()
+            && self.leader.is_none()
+            && self.held.is_none()
+            && self.fold.report().is_some()
+    }
+
     /// The pid that the status record shows: the leader's, `finish`'s, or of somebody who is left. Zero
     /// means down, and down means empty.
     pub(super) fn status_pid(&self) -> i32 {
