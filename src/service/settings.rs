@@ -226,9 +226,13 @@ impl Settings {
     ) -> Result<(), Unusable> {
         let path = directory.join(name);
         let unusable = |what: String| Unusable { what };
-        // `None`: it was removed since the directory was listed
-        let Some(data) = files::read(&path, 4096).map_err(|e| unusable(e.to_string()))? else {
-            return Ok(());
+        let data = match files::read(&path, 4096).map_err(|e| unusable(e.to_string()))? {
+            Some(data) => data,
+            None if path.symlink_metadata().is_ok() => {
+                let shown = path.display().to_string();
+                return Err(unusable(format!("read {}: it is a dangling link", shown.escape_debug())));
+            }
+            None => return Ok(()), // removed since the directory was listed
         };
         let text = String::from_utf8_lossy(&data);
         let word = text.lines().next().unwrap_or("").trim();

@@ -108,7 +108,9 @@ impl Supervisor {
     fn leader_ended(&mut self, index: u32, pid: i32, ending: Ending) {
         let verdict = self.spawner.verdict(pid);
         let Some(service) = self.service(index) else { return };
-        if service.leader.as_ref().is_none_or(|leader| leader.who.pid != pid) {
+        // below a fold root it may have ended before we could take it
+        let other = service.leader.as_ref().is_some_and(|leader| leader.who.pid != pid);
+        if other || service.held.is_some() || !service.state.phase.has_leader() {
             return;
         }
         let verdict = verdict.or(service.root_failed.take());

@@ -69,7 +69,12 @@ impl Supervisor {
     /// TERM, then CONT, to everybody in the fold.
     fn ask_all(&mut self, index: u32) {
         let signal = self.service(index).map_or(Signal::SIGTERM, |service| service.settings.down_signal);
-        for stat in self.meet_all(index, false) {
+        let members = self.meet_all(index, false);
+        // their end follows from their child's, which they would otherwise kill in the middle of its own
+        let waits = |stat: &Stat| {
+            IMPATIENT.contains(&stat.command.as_str()) && members.iter().any(|other| other.parent == stat.pid)
+        };
+        for stat in members.iter().filter(|stat| !waits(stat)) {
             if let Ok(pidfd) = Pidfd::of(stat.identity()) {
                 let _ = pidfd.signal(signal);
                 let _ = pidfd.signal(Signal::SIGCONT);

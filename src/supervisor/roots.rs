@@ -98,8 +98,9 @@ impl Supervisor {
     }
 
     fn leader_below_root(&mut self, index: u32, pid: i32) {
-        let Ok(pidfd) = Pidfd::open(pid) else { return }; // ended already; that is reported next
+        // also if it has ended by now, which is reported next: then as the leader's end
         self.pids.insert(pid, (index, Role::Leader));
+        let Ok(pidfd) = Pidfd::open(pid) else { return };
         let Some(service) = self.service(index) else { return };
         let who = Identity::of(pid).unwrap_or(Identity { pid, start: 0 });
         service.session = pid;

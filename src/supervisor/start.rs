@@ -308,6 +308,9 @@ fn explain(directory: &Path, why: NotStarted) -> String {
             None => format!("exec {}: it is a dangling link, or its loader is not installed", shown(&run)),
         },
         (Stage::Exec, Errno::EACCES) if run.is_dir() => format!("exec {}: it is a directory", shown(&run)),
+        (Stage::Exec, Errno::EACCES) if run.exists() && !run.is_file() => {
+            format!("exec {}: it is not a regular file", shown(&run))
+        }
         (Stage::Exec, Errno::EACCES) => {
             format!("exec {}: permission denied (chmod +x, and see the mount's noexec)", shown(&run))
         }
