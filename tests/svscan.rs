@@ -2,9 +2,9 @@
 //! ends, and that none of it depends on one supervisor living.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
 #[path = "svscan/adopting.rs"]
 mod adopting;
+mod common;
 #[path = "svscan/deaths.rs"]
 mod deaths;
 #[path = "svscan/ending.rs"]

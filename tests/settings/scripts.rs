@@ -19,7 +19,9 @@ fn a_control_script_that_hangs_is_ended_and_the_signal_sent() {
 #[test]
 fn a_start_check_does_not_outlive_its_supervisor() {
     if !super::common::is_root() {
-        return super::common::skipped("without cgroups nobody knows what an earlier supervisor's check started");
+        return super::common::skipped(
+            "without cgroups nobody knows what an earlier supervisor's check started",
+        );
     }
     let mut scene = Scene::new("check-left");
     scene.sandbox.file("squid/run", STAYS);
