@@ -153,7 +153,10 @@ fn sv_life(driver: &mut Driver) {
         &["ok: run: ./squid: (pid N) Ns, normally down, want down", "ok: down: ./squid: Ns"],
     );
     let once = driver.pid_in_position();
-    driver.sv_one_of("kill", &["ok: down: ./squid: Ns", "ok: run: ./squid: (pid N) Ns, normally down"]);
+    driver.sv_one_of(
+        "kill",
+        &["ok: down: ./squid: Ns", "ok: run: ./squid: (pid N) Ns, normally down, want down"],
+    );
     driver.sv_until("status", "down: ./squid: Ns");
     driver.is_gone(once);
 

@@ -248,8 +248,8 @@ impl Service {
             paused: self.state.paused && pid != 0,
             want: match self.state.want {
                 Want::Up => compat::status::Want::Up,
-                Want::Once => compat::status::Want::Once,
-                Want::Down => compat::status::Want::Down,
+                // as runit: `sv once` waits for it, and svstat then says "want down", which is what comes next
+                Want::Once | Want::Down => compat::status::Want::Down,
             },
             got_term: self.state.termed && pid != 0,
             run: match self.state.phase {

@@ -30,11 +30,13 @@ impl Yard {
     }
 
     /// Waits until the service runs, and gives its pid.
+    #[track_caller]
     pub(crate) fn runs(&self, service: &str) -> i32 {
         self.sandbox.up(service)
     }
 
     /// Waits until one line says all this, of this service.
+    #[track_caller]
     pub(crate) fn says(&self, service: &str, words: &[&str]) {
         self.sandbox.wait_for(&format!("a line on {service} with {words:?}"), || {
             let reports = self.sandbox.reports();
@@ -44,6 +46,7 @@ impl Yard {
     }
 
     /// The sound service does as it is told, whatever happens beside it.
+    #[track_caller]
     pub(crate) fn sound_works(&self) {
         let before = self.runs("sound");
         self.sandbox.run("svc", ["-t", "sound"]);
@@ -58,6 +61,7 @@ impl Yard {
     }
 
     /// The scanner still lives, ends well when it is told to, and leaves nothing.
+    #[track_caller]
     pub(crate) fn close(mut self) {
         let mut scanner = self.scanner.take().unwrap();
         self.sandbox.processes().iter().for_each(|process| drop(self.sandbox.note_groups(process.pid)));

@@ -7,15 +7,18 @@
 
 pub(crate) mod cgroups;
 pub(crate) mod family;
+mod guard;
 pub(crate) mod processes;
 pub(crate) mod sandbox;
+pub(crate) mod supervisor;
 pub(crate) mod survivors;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use family::Family;
-pub(crate) use sandbox::{Sandbox, Status, Supervisor};
+pub(crate) use sandbox::Sandbox;
+pub(crate) use supervisor::{Status, Supervisor};
 pub(crate) use survivors::{Marker, survivors};
 
 /// The user that tests take on when they run as root and need an ordinary one: nobody.

@@ -1,5 +1,6 @@
 //! Processes as `/proc` shows them, by identity (pid and start time).
 
+use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,15 @@ pub(crate) struct Process {
     /// `R`, `S`, `Z` … as in proc_pid_stat(5).
     pub(crate) state: char,
     pub(crate) command: String,
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arguments = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
+        let (pid, parent, state, command) = (self.pid, self.parent, self.state, &self.command);
+        write!(f, "{pid} below {parent} {state} {command}: {}", arguments.escape_debug())
+    }
 }
 
 impl Process {

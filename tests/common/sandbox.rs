@@ -8,14 +8,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
 use nix::sys::signal::Signal;
 
+use super::guard::Guard;
 use super::processes::Process;
+use super::supervisor::{Status, Supervisor, code, reports};
 use super::{Family, NOBODY, bound, cgroups, look_until};
 
 /// Set in everything that runs in a sandbox, to its name.
@@ -29,8 +31,8 @@ pub(crate) struct Sandbox {
     programs: PathBuf,
     unprivileged: bool,
     environment: Vec<(String, String)>,
-    /// Removes the leash when this test is gone, even if it was killed.
-    guard: Child,
+    /// Sweeps up when this test itself is killed.
+    guard: Guard,
     /// Groups its processes were seen in, for the end.
     groups: RefCell<BTreeSet<PathBuf>>,
 }
@@ -61,7 +63,7 @@ impl Sandbox {
         }
         fs::write(root.join("lab/leash"), "").unwrap();
         Family::install_ours(&root.join("bin"));
-        let (guard, groups) = (guard(&root.join("lab/leash")), RefCell::default());
+        let (guard, groups) = (Guard::post(&name, &root.join("lab/leash")), RefCell::default());
         Ok(Sandbox {
             name,
             root,
@@ -216,7 +218,7 @@ impl Sandbox {
         let log = fs::File::options().create(true).append(true).open(self.root.join("reports")).unwrap();
         command.stdout(log.try_clone().unwrap()).stderr(log);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Supervisor { child, reports: self.root.join("reports") }
+        Supervisor::new(child, self.root.join("reports"))
     }
 
     /// Starts the family's scanner over the scan directory.
@@ -230,10 +232,20 @@ impl Sandbox {
     }
 
     /// Waits until `look` succeeds; fails with what was seen last and what the supervisor said.
+    #[track_caller]
     pub(crate) fn wait_for<T>(&self, what: &str, look: impl FnMut() -> Result<T, String>) -> T {
-        look_until(look).unwrap_or_else(|seen| {
-            panic!("waited {:?} for {what}; last seen: {seen}\n--- reports\n{}", bound(), self.reports())
-        })
+        // No closure: the failure is reported with the line of the test.
+        match look_until(look) {
+            Ok(found) => found,
+            Err(seen) => {
+                let processes: Vec<_> = self.processes().iter().map(Process::to_string).collect();
+                let (processes, reports) = (processes.join("\n"), self.reports());
+                let bound = bound();
+                panic!(
+                    "waited {bound:?} for {what}; last seen: {seen}\n--- processes\n{processes}\n--- reports\n{reports}"
+                )
+            }
+        }
     }
 
     /// `svstat`'s line without the name.
@@ -248,6 +260,7 @@ impl Sandbox {
     }
 
     /// Waits until a service runs, and gives its pid.
+    #[track_caller]
     pub(crate) fn up(&self, service: &str) -> i32 {
         self.wait_for(&format!("{service} to be up"), || match self.status(service) {
             Some(status) if status.pid != 0 => Ok(status.pid),
@@ -255,6 +268,7 @@ impl Sandbox {
         })
     }
 
+    #[track_caller]
     pub(crate) fn down(&self, service: &str) {
         self.wait_for(&format!("{service} to be down"), || {
             let status = self.status(service);
@@ -287,8 +301,6 @@ impl Sandbox {
     /// Without mercy, and until nothing is left.
     fn sweep(&mut self) -> Result<(), String> {
         let _ = fs::remove_file(self.leash());
-        drop(self.guard.stdin.take());
-        let _ = self.guard.wait();
         look_until(|| {
             self.cgroups().iter().for_each(|group| cgroups::thaw_and_kill(group));
             let left = self.processes();
@@ -307,6 +319,9 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         let swept = self.sweep();
+        if swept.is_ok() {
+            self.guard.dismiss();
+        }
         if std::env::var_os("PINFOLD_KEEP").is_some() {
             let _ = writeln!(io::stderr(), "kept: {}", self.root.display());
         } else {
@@ -315,92 +330,5 @@ impl Drop for Sandbox {
         if let (Err(left), false) = (swept, thread::panicking()) {
             panic!("{}: cannot be swept: {left}", self.name);
         }
-    }
-}
-
-/// A process that waits for the end of this one, by a pipe, and then removes a file.
-fn guard(leash: &Path) -> Child {
-    let mut guard = Command::new("sh");
-    // The path comes by the pipe, so that the guard is not taken for one of the sandbox's processes.
-    guard.args(["-c", "read -r leash; cat >/dev/null; rm -f \"$leash\""]).current_dir("/").process_group(0);
-    let mut guard = guard.stdin(Stdio::piped()).spawn().unwrap();
-    writeln!(guard.stdin.as_mut().unwrap(), "{}", leash.display()).unwrap();
-    guard
-}
-
-fn reports(path: &Path) -> String {
-    let text = String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
-    let start = text.len().saturating_sub(8000);
-    text.get(start..).map_or(text.clone(), str::to_owned)
-}
-
-fn code(status: ExitStatus) -> i32 {
-    use std::os::unix::process::ExitStatusExt;
-    status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
-}
-
-/// A supervisor that was started here. Killed when it is dropped.
-pub(crate) struct Supervisor {
-    child: Child,
-    reports: PathBuf,
-}
-
-impl Supervisor {
-    pub(crate) fn process(&self) -> Process {
-        Process::look(self.child.id() as i32).unwrap()
-    }
-
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
-    /// Waits for its end: the exit code, or minus the signal.
-    pub(crate) fn ended(&mut self) -> i32 {
-        let end = look_until(|| self.child.try_wait().unwrap().ok_or_else(|| "still running".to_owned()));
-        let pid = self.child.id();
-        code(end.unwrap_or_else(|seen| {
-            panic!("waited for supervisor {pid} to end: {seen}\n{}", reports(&self.reports))
-        }))
-    }
-
-    /// SIGTERM, and its end.
-    pub(crate) fn terminate(&mut self) -> i32 {
-        self.process().signal(Signal::SIGTERM);
-        self.ended()
-    }
-}
-
-impl Drop for Supervisor {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The record of `supervise/status`, as daemontools' svstat and runit's sv read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Status {
-    /// 0: down.
-    pub(crate) pid: i32,
-    pub(crate) paused: bool,
-    /// `u`, `d` or 0 (daemontools' once).
-    pub(crate) want: u8,
-    pub(crate) length: usize,
-}
-
-impl Status {
-    pub(crate) fn read(service: &Path) -> Option<Self> {
-        Self::read_in(&service.join("supervise"))
-    }
-
-    pub(crate) fn read_in(supervise: &Path) -> Option<Self> {
-        let record = fs::read(supervise.join("status")).ok()?;
-        let pid = record.get(12..16)?.try_into().ok()?;
-        Some(Status {
-            pid: i32::from_le_bytes(pid),
-            paused: *record.get(16)? != 0,
-            want: *record.get(17)?,
-            length: record.len(),
-        })
     }
 }

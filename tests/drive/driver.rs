@@ -85,6 +85,8 @@ impl Driver {
             Ok(sandbox) => {
                 sandbox.file("squid/run", RUN);
                 sandbox.file("squid/down", "");
+                // TERM may reach the child of a shell between fork and exec, and be lost.
+                sandbox.file("squid/timeout-kill", "2000\n");
                 Some(Driver { keeper, commands, supervisor: None, seen: BTreeSet::new(), sandbox })
             }
             Err(why) => {
@@ -126,6 +128,7 @@ impl Driver {
         self.sandbox.finish(command)
     }
 
+    #[track_caller]
     pub(crate) fn svc(&self, options: &str) {
         let said = self.command("svc", &[options, "squid"]);
         assert_eq!((said.code, &*said.out, &*said.err), (0, "", ""), "svc {options}");
@@ -140,10 +143,12 @@ impl Driver {
     }
 
     /// Waits until `svstat` says this, every number written as N.
+    #[track_caller]
     pub(crate) fn svstat(&self, line: &str) {
         self.svstat_one_of(&[line]);
     }
 
+    #[track_caller]
     pub(crate) fn svstat_one_of(&self, lines: &[&str]) {
         self.sandbox.wait_for(&format!("svstat to say {lines:?}"), || {
             let said = self.command("svstat", &["squid"]);
@@ -153,10 +158,12 @@ impl Driver {
     }
 
     /// A command of `sv`, which waits itself, and its line.
+    #[track_caller]
     pub(crate) fn sv(&self, command: &str, line: &str) {
         self.sv_one_of(command, &[line]);
     }
 
+    #[track_caller]
     pub(crate) fn sv_one_of(&self, command: &str, lines: &[&str]) {
         let said = self.command("sv", &["-w", "30", command, "./squid"]);
         // What `sv` adds about a log service is in a test of its own.
@@ -167,6 +174,7 @@ impl Driver {
     }
 
     /// Repeats a command of `sv` until it says the whole line.
+    #[track_caller]
     pub(crate) fn sv_until(&self, command: &str, line: &str) {
         self.sandbox.wait_for(&format!("sv {command} to say {line:?}"), || {
             let said = self.command("sv", &[command, "./squid"]);
@@ -175,6 +183,7 @@ impl Driver {
     }
 
     /// The pid of a run that has not been seen yet and hears signals.
+    #[track_caller]
     pub(crate) fn pid_in_position(&mut self) -> i32 {
         let pid = self.sandbox.wait_for("a new run in position", || {
             let status = self.sandbox.status("squid").ok_or("no status")?;
@@ -186,6 +195,7 @@ impl Driver {
         pid
     }
 
+    #[track_caller]
     pub(crate) fn pid_after(&mut self, before: i32) -> i32 {
         let pid = self.pid_in_position();
         self.is_gone(before);
@@ -201,6 +211,7 @@ impl Driver {
         self.file("heard", pid).unwrap_or_default()
     }
 
+    #[track_caller]
     pub(crate) fn heard(&self, pid: i32, signal: &str) {
         self.sandbox.wait_for(&format!("{pid} to hear {signal}"), || {
             let heard = self.heard_by(pid);
@@ -209,6 +220,7 @@ impl Driver {
     }
 
     /// Stopped by a signal, or in a group that is frozen (in which a process looks asleep).
+    #[track_caller]
     pub(crate) fn pauses(&self, pid: i32, paused: bool) {
         self.sandbox.wait_for(&format!("{pid} to be paused: {paused}"), || {
             let process = Process::look(pid).ok_or("it is gone")?;
@@ -222,6 +234,7 @@ impl Driver {
         });
     }
 
+    #[track_caller]
     pub(crate) fn is_gone(&self, pid: i32) {
         self.sandbox.wait_for(&format!("{pid} to be gone"), || {
             let process = Process::look(pid);
