@@ -160,17 +160,22 @@ impl Driver {
     /// A command of `sv`, which waits itself, and its line.
     #[track_caller]
     pub(crate) fn sv(&self, command: &str, line: &str) {
-        self.sv_one_of(command, &[line]);
-    }
-
-    #[track_caller]
-    pub(crate) fn sv_one_of(&self, command: &str, lines: &[&str]) {
         let said = self.command("sv", &["-w", "30", command, "./squid"]);
         // What `sv` adds about a log service is in a test of its own.
         let out = plain(&said.out);
         let main = out.split(';').next().unwrap_or_default().trim_end();
-        let is_so = said.code == 0 && lines.contains(&main);
-        assert!(is_so, "sv {command}: {lines:?} expected: {said:?}\n{}", self.sandbox.reports());
+        assert_eq!((said.code, main), (0, line), "sv {command}: {said:?}\n{}", self.sandbox.reports());
+    }
+
+    /// Waits until the last change of state is seconds ago.
+    #[track_caller]
+    pub(crate) fn a_second_later(&self) {
+        self.sandbox.wait_for("the state to be seconds old", || {
+            let said = self.command("sv", &["status", "./squid"]).out;
+            let seconds =
+                said.split_ascii_whitespace().find_map(|word| word.trim_end_matches(',').strip_suffix('s'));
+            expect(seconds.and_then(|text| text.parse().ok()).is_some_and(|seconds: u32| seconds >= 2), said)
+        });
     }
 
     /// Repeats a command of `sv` until it says the whole line.
