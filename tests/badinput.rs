@@ -338,6 +338,11 @@ fn a_directory_that_vanishes() {
     yard.sandbox.file("stopped/down", "");
     yard.open();
     let pid = yard.runs("running");
+    // its pid is shown from its birth on: without the directory it could not become `run` any more
+    yard.sandbox.wait_for("the program to be executed", || {
+        let process = Process::look(pid);
+        expect(process.as_ref().is_some_and(|process| process.command == "sleep"), process)
+    });
     let process = Process::look(pid).unwrap();
     fs::remove_dir_all(yard.path("running")).unwrap();
     fs::remove_dir_all(yard.path("stopped")).unwrap();
