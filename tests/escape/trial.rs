@@ -215,8 +215,7 @@ fn program() -> Result<&'static [u8], String> {
     static PROGRAM: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
     let compile = || {
         let sources = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/escape");
-        let output =
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("escape.{}", std::process::id()));
+        let output = std::env::temp_dir().join(format!("escape.{}", std::process::id()));
         let files =
             ["escape.c", "claim.c", "ancestry.c", "signals.c", "kernel.c"].map(|file| sources.join(file));
         let mut compiler = Command::new("cc");
