@@ -25,6 +25,14 @@ pub(crate) enum Side {
 /// How long a script may take before it is called hung.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// A script starts with the standard descriptors only: some cases count what is open, and what the tests
+/// themselves were started with differs from place to place. (`/bin/sh` can't close those above nine.)
+const BARE: &str = r#"for fd in /proc/$$/fd/*; do
+    fd=${fd##*/}
+    [ "$fd" -le 2 ] || eval "exec $fd>&-"
+done
+exec /bin/sh -c "$1""#;
+
 /// How many scripts of a tool run side by side.
 const AT_A_TIME: usize = 4;
 
@@ -138,9 +146,9 @@ impl Bench {
 
     fn shell(&self, side: Side, case: &Case) -> Command {
         let tools = self.tool(side, "");
-        let mut shell = Command::new("/bin/sh");
+        let mut shell = Command::new("bash");
         shell
-            .arg("-c")
+            .args(["-c", BARE, "bare"])
             .arg(format!(". {}/lib.sh\n{}", case::folder().display(), case.script))
             .env_clear()
             .env("PATH", format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", tools.display()))
