@@ -38,6 +38,7 @@ pub mod svstat;
 pub mod tai;
 pub mod tai64n;
 pub mod tai64nlocal;
+pub mod verdict;
 
 /// One of the executable's classic tools.
 pub struct Applet {
@@ -55,7 +56,6 @@ pub const APPLETS: &[Applet] = &[
     applet("svstat", svstat::main, "show what services do"),
     applet("svok", svok::main, "is a service supervised?"),
     applet("sv", sv::main, "control and show services, as runit does"),
-    applet("svscanboot", svscanboot::main, "start svscan from init"),
     applet("multilog", multilog::main, "write lines to automatically rotated logs"),
     applet("readproctitle", readproctitle::main, "show messages in the process list"),
     applet("setuidgid", setuidgid::main, "run a program as another user"),

@@ -4,16 +4,18 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 use nix::unistd::chdir;
 
-use crate::control::{Command, DJB, LETTERS, TABLE};
+use crate::control::{DJB, LETTERS, TABLE};
 use crate::errors::{Die, code, errno_of, warn};
 use crate::getopt::{Getopt, Opt};
 use crate::origin::Origin;
+use crate::verdict;
 
 /// `svc -LETTERS DIR...`; 0 also when services cannot be told, which is only warned about.
 ///
@@ -33,27 +35,12 @@ fn run(args: &[OsString]) -> Result<u8, Die> {
             Err(bad) => return Err(Die::option(&bad, &args[0], &usage())),
         }
     }
-    if std::env::var_os(CHECK).is_some() {
-        judge(&mut letters);
-    }
     let origin = Origin::remember("svc")?;
     for dir in options.rest() {
         tell(dir, &letters);
         origin.back()?;
     }
     Ok(0)
-}
-
-/// Set by pinfold's supervisor for a service's own start script that is run as a check after a restart.
-const CHECK: &str = "PINFOLD_CHECK";
-
-/// A start script takes a service down that does not work. When nobody but the supervisor has called it, that
-/// is its verdict, not an administrator's wish: the service is to be tried again. To other supervisors, which
-/// set no such variable, this never happens.
-fn judge(letters: &mut [u8]) {
-    for letter in letters.iter_mut().filter(|letter| **letter == Command::Down.letter()) {
-        *letter = Command::Unfit.letter();
-    }
 }
 
 fn usage() -> String {
@@ -77,20 +64,9 @@ fn tell(dir: &OsStr, letters: &[u8]) {
         Err(e) => return warn("svc", &[b"unable to control ", name], Some(e)),
     };
     let _ = fcntl(&control, FcntlArg::F_SETFL(OFlag::O_WRONLY));
-    if let Err(e) = File::from(control).write_all(letters) {
+    let mut letters = letters.to_vec();
+    verdict::judge(&mut letters, Path::new("."));
+    if let Err(e) = File::from(control).write_all(&letters) {
         warn("svc", &[b"error writing commands to ", name], Some(errno_of(&e)));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn down_from_a_start_check_is_its_verdict_and_all_else_is_as_ever() {
-        let mut letters = *b"dxtuk";
-        judge(&mut letters);
-        assert_eq!(&letters, b"Fxtuk");
-        assert_eq!(Command::from_letter(letters[0]), Some(Command::Unfit));
     }
 }

@@ -25,9 +25,14 @@ const TITLE: usize = 400;
 
 /// `svscanboot [DIR]`: stops what an earlier `svscan` of DIR left, then becomes `svscan DIR` with its
 /// messages shown by `readproctitle`. DIR is `/service` if that exists, else `/etc/service`.
-pub fn main(args: &[OsString]) -> u8 {
+///
+/// The services of a supervisor that `goes_on` without its `svscan` are left as they are: the new one
+/// takes them over.
+pub fn main(args: &[OsString], goes_on: impl Fn(&Path) -> bool) -> u8 {
     let dir = args.get(1).map_or_else(default_dir, PathBuf::from);
-    stop_left_over(&dir);
+    if !goes_on(&dir) {
+        stop_left_over(&dir);
+    }
     let ended = become_svscan(&dir);
     code(ended.map_err(|e| Die::sys("svscanboot", &[b"unable to start"], errno_of(&e))))
 }

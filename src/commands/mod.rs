@@ -40,6 +40,11 @@ pub const APPLETS: &[Applet] = &[
     applet("svscan", lasting::svscan, "supervise every service of a directory"),
     applet("supervise", lasting::supervise, "supervise one service by hand"),
     applet(
+        "svscanboot",
+        |args| compat::svscanboot::main(args, tables::is_supervised),
+        "start svscan from init",
+    ),
+    applet(
         "svcstart",
         |args| administer::applet("svcstart", args),
         "start services, and check that they work",

@@ -32,6 +32,12 @@ pub(super) fn life(head: &Head) -> Life {
     }
 }
 
+/// Whether a supervisor, or a guardian that is about to start one, has the services of this scan directory.
+pub(super) fn is_supervised(scanned: &Path) -> bool {
+    let Ok(scanned) = scanned.canonicalize() else { return false };
+    all().iter().any(|view| directory(&view.head) == scanned && life(&view.head) != Life::Gone)
+}
+
 /// Whether the table is `supervise`'s: one service, and no guardian.
 pub(super) fn is_single(head: &Head) -> bool {
     head.guardian.is_none()

@@ -5,6 +5,7 @@ use super::timers::Kind;
 use super::{Role, Supervisor};
 use crate::fold::Fold;
 use crate::machine::Ms;
+use compat::verdict;
 use nix::sys::signal::Signal;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -60,11 +61,13 @@ impl Supervisor {
     ) -> Result<(), String> {
         let mut environment = self.environment.clone();
         self.add_environment(index, &mut environment)?;
+        let service = self.services[index as usize].as_ref().ok_or("forgotten")?;
         if purpose == Purpose::Check {
-            crate::environment::set(&mut environment, b"PINFOLD_CHECK", b"1");
+            let checked = service.directory.as_os_str().as_bytes();
+            crate::environment::set(&mut environment, verdict::CHECK.as_bytes(), b"1");
+            crate::environment::set(&mut environment, verdict::SERVICE.as_bytes(), checked);
             crate::tools::put_first(&self.run, &mut environment);
         }
-        let service = self.service(index).ok_or("forgotten")?;
         let program = Program {
             file: c_string(format!("./{name}").as_bytes())?,
             arguments: vec![c_string(format!("./{name}").as_bytes())?],

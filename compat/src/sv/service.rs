@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -17,6 +18,7 @@ use crate::environment::Environment;
 use crate::errors::error_str;
 use crate::status::{LEN, RunState, Status, Want};
 use crate::tai::Tai64n;
+use crate::verdict;
 
 /// What can be seen of a service.
 pub(super) enum Shown {
@@ -121,8 +123,10 @@ impl Sv<'_> {
     }
 
     fn write(&mut self, name: &OsStr, letters: &[u8]) -> bool {
+        let mut letters = letters.to_vec();
+        verdict::judge(&mut letters, Path::new("."));
         match open("supervise/control", OFlag::O_WRONLY | OFlag::O_NONBLOCK, Mode::empty()) {
-            Ok(control) => match File::from(control).write(letters) {
+            Ok(control) => match File::from(control).write(&letters) {
                 Ok(len) if len == letters.len() => return true,
                 Ok(_) => self.warn(name, false, "unable to write to supervise/control", None),
                 Err(e) => {
