@@ -1,7 +1,7 @@
 //! The one executable: called by a classic tool's name it is that tool, and `pinfold NAME ARGUMENTS`
 //! does the same.
 
-use pinfold::commands::{APPLETS, find};
+use pinfold::commands::{find, pinfold};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
@@ -16,12 +16,10 @@ fn dispatch(args: &[OsString]) -> u8 {
     if let Some(applet) = args.first().and_then(by_name) {
         return (applet.main)(args);
     }
-    let Some((name, args)) = args.get(1..).and_then(|rest| rest.first().map(|name| (name, rest))) else {
-        return usage();
-    };
-    match find(name) {
-        Some(applet) => (applet.main)(args),
-        None => usage(),
+    let rest = args.get(1..).unwrap_or_default();
+    match rest.first().and_then(|name| find(name)) {
+        Some(applet) => (applet.main)(rest),
+        None => pinfold(rest),
     }
 }
 
@@ -29,12 +27,4 @@ fn dispatch(args: &[OsString]) -> u8 {
 fn base(path: &OsStr) -> &OsStr {
     let bytes = path.as_bytes();
     OsStr::from_bytes(bytes.rsplit(|b| *b == b'/').next().unwrap_or(bytes))
-}
-
-fn usage() -> u8 {
-    eprintln!("usage: pinfold COMMAND [ARGUMENTS]");
-    for applet in APPLETS.iter().chain(compat::APPLETS) {
-        eprintln!("  {:14} {}", applet.name, applet.help);
-    }
-    2
 }
