@@ -37,7 +37,7 @@ impl Turn<'_> {
     /// As [`Turn::enter`], with the deadline that is already running: a stop's clock is not wound up again.
     fn go_on(&mut self, phase: Phase) {
         self.s.phase = phase;
-        self.s.termed &= phase.is_up() || phase.has_leader();
+        self.s.termed &= phase.is_up() || phase.has_leader() || matches!(phase, Phase::Daemonising { .. });
     }
 
     fn command(&mut self, command: Command) {
@@ -51,7 +51,7 @@ impl Turn<'_> {
             Command::Continue => self.thaw_if_paused(),
             Command::Term => self.term(),
             Command::Signal => {
-                if self.s.phase.is_up() || self.s.phase.has_leader() {
+                if self.hears_signals() {
                     self.out.push(Action::PassOn);
                 }
             }
@@ -162,12 +162,16 @@ impl Turn<'_> {
     }
 
     fn term(&mut self) {
-        if self.s.phase.is_up() {
-            self.s.termed = true;
-            self.out.push(Action::PassOn);
-        } else if self.s.phase.has_leader() {
+        if self.hears_signals() {
+            self.s.termed |= !matches!(self.s.phase, Phase::Stopping { .. });
             self.out.push(Action::PassOn);
         }
+    }
+
+    /// There is a leader; or a daemon may be one in a moment, and must not miss what is said meanwhile.
+    fn hears_signals(&self) -> bool {
+        let phase = self.s.phase;
+        phase.is_up() || phase.has_leader() || matches!(phase, Phase::Daemonising { .. })
     }
 
     /// Only ever called with nothing alive in the fold (or with what `kill-mode: leader` carries over).
@@ -266,12 +270,18 @@ impl Turn<'_> {
         Cause::Exited { quick, clean: exit == Exit::Clean }
     }
 
+    /// Why a fold that was the service is empty.
+    fn vanished(&self, since: Ms, exit: Exit) -> Cause {
+        let asked = self.s.termed && self.s.want != Want::Once;
+        if asked { Cause::Asked } else { self.exited(since, exit) }
+    }
+
     fn looked(&mut self, leader: Option<Leader>) {
         let Phase::Daemonising { since } = self.s.phase else { return };
         match leader {
             Some(leader) => self.enter(Phase::Ready { since, leader }, None),
             None => {
-                let cause = self.exited(since, Exit::Clean);
+                let cause = self.vanished(since, Exit::Clean);
                 self.ask_all(cause, false);
             }
         }
@@ -282,13 +292,12 @@ impl Turn<'_> {
             Phase::Sweeping { cause, finished: false, .. } => self.finish(cause),
             Phase::Sweeping { cause, finished: true, .. } => self.settle(cause),
             Phase::Daemonising { since } => {
-                let cause = self.exited(since, Exit::Clean);
+                let cause = self.vanished(since, Exit::Clean);
                 self.finish(cause);
             }
             Phase::Ready { since, leader: Leader::Nobody } => {
                 self.thaw_if_paused();
-                let asked = self.s.termed && self.s.want != Want::Once;
-                let cause = if asked { Cause::Asked } else { self.exited(since, Exit::Dirty) };
+                let cause = self.vanished(since, Exit::Dirty);
                 self.finish(cause);
             }
             // A living leader may be elsewhere: an empty cgroup is not the end. Where the leader or

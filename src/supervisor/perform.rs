@@ -2,6 +2,7 @@
 
 use super::Supervisor;
 use super::receipt::Stop;
+use super::service::Process;
 use crate::machine::{Action, Event, Leader, Phase};
 use nix::sys::signal::Signal;
 use sys::clock::monotonic_ms;
@@ -43,27 +44,13 @@ impl Supervisor {
         }
     }
 
-    /// `down-signal`, then CONT, to the leader; to its children where it would not let them end in peace.
+    /// `down-signal`, then CONT, to the leader.
     pub(super) fn signal_to_end(&mut self, index: u32, signal: Signal) {
         let Some(service) = self.service(index) else { return };
         service.struck = true;
-        let Some(leader) = &service.leader else { return };
-        let command = Stat::read(leader.who.pid).map_or(String::new(), |stat| stat.command);
-        let pid = leader.who.pid;
-        if IMPATIENT.contains(&command.as_str()) {
-            let children: Vec<Stat> = sys::process::all().into_iter().filter(|s| s.parent == pid).collect();
-            let told = children.iter().filter(|child| {
-                Pidfd::of(child.identity())
-                    .and_then(|fd| fd.signal(signal).and(fd.signal(Signal::SIGCONT)))
-                    .is_ok()
-            });
-            if told.count() > 0 {
-                return;
-            }
+        if let Some(leader) = &service.leader {
+            tell_to_end(leader, &[signal, Signal::SIGCONT]);
         }
-        // ESRCH: it has ended, and its end is on its way to us
-        let _ = leader.pidfd.signal(signal);
-        let _ = leader.pidfd.signal(Signal::SIGCONT);
     }
 
     /// TERM, then CONT, to everybody in the fold.
@@ -158,14 +145,21 @@ impl Supervisor {
         let Some(service) = self.service(index) else { return };
         service.struck |= service.leader.is_some();
         if let Some(leader) = &service.leader {
-            let _ = leader.pidfd.signal(signal);
-            if signal == Signal::SIGTERM && service.state.want == crate::machine::Want::Down {
-                // runit's t on a service that is to go: a stopped one must get the chance
-                let _ = leader.pidfd.signal(Signal::SIGCONT);
+            match signal {
+                // a stopped one that is to go must get the chance, as with runit
+                Signal::SIGTERM if service.state.want == crate::machine::Want::Down => {
+                    tell_to_end(leader, &[signal, Signal::SIGCONT]);
+                }
+                Signal::SIGTERM => tell_to_end(leader, &[signal]),
+                _ => drop(leader.pidfd.signal(signal)),
             }
             return;
         }
-        if !matches!(service.state.phase, Phase::Ready { leader: Leader::Nobody, .. }) {
+        let nobody_leads = matches!(
+            service.state.phase,
+            Phase::Ready { leader: Leader::Nobody, .. } | Phase::Daemonising { .. }
+        );
+        if !nobody_leads {
             return;
         }
         self.fence.forget_walk();
@@ -214,6 +208,21 @@ impl Supervisor {
         self.inform(index, &words);
         Some(Leader::Nobody)
     }
+}
+
+/// Signals that ask a leader to end; to its children where it would not let them end in peace.
+fn tell_to_end(leader: &Process, signals: &[Signal]) {
+    let pid = leader.who.pid;
+    let tell = |pidfd: &Pidfd| signals.iter().all(|&signal| pidfd.signal(signal).is_ok());
+    if Stat::read(pid).is_some_and(|stat| IMPATIENT.contains(&stat.command.as_str())) {
+        let children = sys::process::all().into_iter().filter(|stat| stat.parent == pid);
+        let told = children.filter(|child| Pidfd::of(child.identity()).is_ok_and(|child| tell(&child)));
+        if told.count() > 0 {
+            return;
+        }
+    }
+    // ESRCH: it has ended, and its end is on its way to us
+    tell(&leader.pidfd);
 }
 
 /// The pid in a daemon's pidfile, if it has one with a pid in it.

@@ -137,7 +137,10 @@ fn of_command(command: Command, turn: &Turn) -> Verdict {
         Command::Leave => after.leaving,
         Command::Pause => after.paused || !before.phase.is_up(),
         Command::Continue => !after.paused,
-        Command::Term | Command::Signal => turn.does(Action::PassOn) || !before.phase.has_leader(),
+        Command::Term | Command::Signal => {
+            let daemonises = matches!(before.phase, Phase::Daemonising { .. });
+            turn.does(Action::PassOn) || !(before.phase.has_leader() || daemonises)
+        }
     };
     law(!heeded, "a command is not heeded")
 }
@@ -183,7 +186,8 @@ fn of_run(turn: &Turn, config: &Config) -> Verdict {
         Daemonised::Yes => true,
         Daemonised::No => false,
     };
-    let termed = turn.before.termed && before.is_up() && turn.before.want == Want::Up;
+    let could_hear = before.is_up() || matches!(before, Phase::Daemonising { .. });
+    let termed = turn.before.termed && could_hear && turn.before.want == Want::Up;
     let crashed = matches!(cause(after), Some(Cause::Exited { .. }));
     let left = matches!(turn.event, Event::LeaderGone { exit: Exit::Clean, started: true, emptied: false });
     let daemonises =
@@ -207,7 +211,11 @@ pub(crate) fn of_action(w: &World, action: Action, turn: &Turn, config: &Config)
             .and(law(!w.leader.is_known(), "a leader is told to end that is not there")),
         Action::AskAll => law(w.frozen, "told to end while frozen"),
         Action::PassOn => law(
-            !w.leader.is_known() && !matches!(w.s.phase, Phase::Ready { leader: Leader::Nobody, .. }),
+            !w.leader.is_known()
+                && !matches!(
+                    w.s.phase,
+                    Phase::Ready { leader: Leader::Nobody, .. } | Phase::Daemonising { .. }
+                ),
             "a signal to nobody",
         ),
         Action::Kill => law(!may_kill(w, turn), "killed before its time"),
@@ -265,10 +273,11 @@ pub(crate) fn of_state(s: &State, config: &Config) -> Verdict {
         Phase::Starting { since } | Phase::Ready { since, .. } | Phase::Daemonising { since } => since,
         _ => s.started,
     };
+    let hears = up || s.phase.has_leader() || matches!(s.phase, Phase::Daemonising { .. });
     let rests = matches!(s.phase, Phase::Down | Phase::Failed { .. } | Phase::Ready { .. });
     let tried = config.max_quick_deaths != 0 && s.quick_deaths >= config.max_quick_deaths;
     law(s.paused && !up, "paused in a phase that can't be")
-        .and(law(s.termed && !up && !s.phase.has_leader(), "TERM is said to have been sent to nobody"))
+        .and(law(s.termed && !hears, "TERM is said to have been sent to nobody"))
         .and(law(
             s.want == Want::Down && (up || s.phase.is_still() && s.phase != Phase::Down),
             "wanted down, and not on its way",

@@ -196,6 +196,16 @@ fn starts() -> Vec<Mutant> {
             if ends { s.want = Want::Once; }
             (s, actions)
         };
+        "svc -t is not heard while daemonising", DAEMON, |w, event, c| {
+            match (w.s.phase, event) {
+                (Phase::Daemonising { .. }, Event::Command(Command::Term)) => deaf(w),
+                _ => misread(w, event, c),
+            }
+        };
+        "svc -t while daemonising is a crash", DAEMON, |w, event, c| {
+            let looks = matches!(event, Event::Looked(_));
+            from(State { termed: w.s.termed && !looks, ..w.s }, w, event, c)
+        };
         "svc -t is a crash", PLAIN, |w, event, c| {
             let ends = matches!(event, Event::LeaderGone { .. });
             from(State { termed: w.s.termed && !ends, ..w.s }, w, event, c)
