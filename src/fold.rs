@@ -8,6 +8,7 @@ use cgroup::strays::{Person, Search, Stray};
 use cgroup::subtree::Tree;
 use cgroup::walk::Walk;
 use cgroup::{Containment, Entry, Group, House, Rung};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use sys::foldroot::FoldRoot;
@@ -65,6 +66,8 @@ pub struct Fold {
     group: Group,
     /// The fold root, while there is one.
     root: Option<Root>,
+    /// Fold roots of earlier generations, for whose children it was no stop (`kill-mode` `leader`).
+    former: Vec<Identity>,
     /// A fold root that was killed: what is still known to descend from it is found by the leader.
     lost: Option<Identity>,
     /// The leader below the fold root.
@@ -91,6 +94,7 @@ impl Fold {
         Fold {
             group: Group::new(name),
             root: None,
+            former: Vec::new(),
             lost: None,
             leader: None,
             sessions: Vec::new(),
@@ -101,13 +105,27 @@ impl Fold {
     /// A fold in which an earlier supervisor has left somebody, if there is one.
     pub fn find(fence: &Fence, name: &[u8]) -> Option<Fold> {
         let group = Group::find(fence.house()?, name)?;
-        Some(Fold { group, root: None, lost: None, leader: None, sessions: Vec::new(), strayed: false })
+        Some(Fold { group, ..Fold::new(name) })
     }
 
-    /// What belongs to the service by descent; `None` if nobody has kept it together.
-    fn tree(&self) -> Option<Tree<'_>> {
-        let root = self.root.as_ref().map(|root| root.who).or(self.lost)?;
-        Some(Tree { root, known: self.leader.as_slice(), spared: &[] })
+    /// What belongs to the service by descent, below each of its fold roots.
+    fn trees(&self) -> impl Iterator<Item = Tree<'_>> {
+        let present = self.root.as_ref().map(|root| root.who).or(self.lost);
+        let present = present.map(|root| Tree { root, known: self.leader.as_slice(), spared: &[] });
+        let former = self.former.iter().map(|&root| Tree { root, known: &[], spared: &[] });
+        present.into_iter().chain(former)
+    }
+
+    /// Whether nobody is left below a fold root. Its end is the only proof: it goes by itself after the last one
+    /// below it, while a walk of `/proc` may miss those who fork as it is made.
+    fn is_childless(&mut self, fence: &mut Fence) -> bool {
+        self.former.retain(|root| lives(*root));
+        let present = match (&self.root, self.lost) {
+            (Some(root), _) => root.pidfd.has_ended(),
+            (None, Some(_)) => self.descendants(fence).is_empty(),
+            (None, None) => true,
+        };
+        present && self.former.is_empty()
     }
 
     /// The fold root's identity.
@@ -121,10 +139,18 @@ impl Fold {
         self.root.take()
     }
 
-    /// There is a fold root from now on.
+    /// There is a fold root from now on; the one before it may still have somebody.
     pub fn set_root(&mut self, root: Root) {
         (self.lost, self.leader) = (None, None);
-        self.root = Some(root);
+        self.former.extend(self.root.replace(root).map(|before| before.who));
+    }
+
+    /// Takes up what an earlier supervisor had below fold roots that it called by this name.
+    pub fn find_roots(&mut self, fence: &mut Fence, name: &CStr) {
+        let present = self.root();
+        let roots = fence.walk().all().iter().filter(|stat| stat.command == sys::foldroot::NAME);
+        let others = roots.filter(|stat| Some(stat.identity()) != present && is_called(stat.pid, name));
+        self.former.extend(others.map(Stat::identity));
     }
 
     /// Who the leader below the fold root is.
@@ -173,7 +199,7 @@ impl Fold {
         {
             return false;
         }
-        self.tree().is_none() || self.descendants(fence).is_empty()
+        self.is_childless(fence)
     }
 
     /// Empty, and its group removed: the kernel removes no group with somebody in it, so this is the proof.
@@ -185,7 +211,7 @@ impl Fold {
             },
             _ => true,
         };
-        removed && (self.tree().is_none() || self.descendants(fence).is_empty())
+        removed && self.is_childless(fence)
     }
 
     /// Everybody in it who is not yet dead, the fold root apart.
@@ -197,36 +223,36 @@ impl Fold {
             }
             _ => Vec::new(),
         };
-        if self.tree().is_some() {
-            members.retain(|stat: &Stat| Some(stat.identity()) != self.root());
-            for stat in self.descendants(fence) {
-                if !members.iter().any(|known| known.pid == stat.pid) {
-                    members.push(stat);
-                }
+        members.retain(|stat: &Stat| !self.is_root(stat));
+        for stat in self.descendants(fence) {
+            if !members.iter().any(|known| known.pid == stat.pid) {
+                members.push(stat);
             }
         }
         members
     }
 
-    /// Everybody alive below the fold root, wherever they have gone.
+    /// Everybody alive below the fold roots, wherever they have gone.
     fn descendants(&self, fence: &mut Fence) -> Vec<Stat> {
-        self.tree().map_or(Vec::new(), |tree| tree.living(fence.walk()))
+        self.trees().flat_map(|tree| tree.living(fence.walk())).collect()
+    }
+
+    fn is_root(&self, stat: &Stat) -> bool {
+        let who = stat.identity();
+        self.root() == Some(who) || self.former.contains(&who)
     }
 
     /// Whoever belongs to the service and is outside its group, by one walk of `/proc`.
     pub fn strays(&self, fence: &mut Fence, leader: Option<Identity>) -> Vec<Stray> {
         fence.walk();
         let (Some(house), Some(walk)) = (fence.containment.house(), &fence.walk) else { return Vec::new() };
-        let roots: Vec<Identity> = [leader, self.root(), self.leader].into_iter().flatten().collect();
+        let known = [leader, self.root(), self.leader].into_iter().flatten();
+        let roots: Vec<Identity> = known.chain(self.former.iter().copied()).collect();
         let directory = Path::new(sessions::DIRECTORY);
         let (group, claimed) = (&self.group, &self.sessions[..]);
         let search = Search { house, group, roots: &roots, claimed, sessions: directory };
         let members = self.group.members(house).unwrap_or_default();
-        search
-            .find(&members, walk)
-            .into_iter()
-            .filter(|stray| Some(stray.stat.identity()) != self.root())
-            .collect()
+        search.find(&members, walk).into_iter().filter(|stray| !self.is_root(&stray.stat)).collect()
     }
 
     /// Brings a stray back into the group, where it is stopped with the rest.
@@ -264,21 +290,29 @@ impl Fold {
     pub fn kill(&mut self, fence: &mut Fence) -> Result<(), Fail> {
         fence.forget_walk();
         let house = fence.containment.house().filter(|_| self.group.is_made());
-        let pass = match (house, self.tree()) {
-            (Some(house), tree) => {
-                if let Some(tree) = tree {
-                    bring_in(&self.group, house, &tree);
-                }
-                self.group.kill(house)?
+        let refused = match house {
+            Some(house) => {
+                self.trees().for_each(|tree| bring_in(&self.group, house, &tree));
+                self.group.kill(house)?.refused
             }
-            (None, Some(tree)) => tree.kill(),
-            (None, None) => return Ok(()),
+            None => self.trees().filter_map(|tree| tree.kill().refused).last(),
         };
-        match pass.refused {
+        match refused {
             Some((pid, errno)) => Err(Fail { doing: "kill process".into(), what: pid.to_string(), errno }),
             None => Ok(()),
         }
     }
+}
+
+fn lives(who: Identity) -> bool {
+    Stat::read(who.pid).is_some_and(|stat| stat.identity() == who && !stat.is_zombie())
+}
+
+/// Whether a process was started under this name, as `ps` shows it.
+fn is_called(pid: i32, name: &CStr) -> bool {
+    let path = format!("/proc/{pid}/cmdline");
+    let line = sys::files::read(Path::new(&path), 4096).ok().flatten();
+    line.is_some_and(|line| line.split(|byte| *byte == 0).next() == Some(name.to_bytes()))
 }
 
 /// Brings what descends from the root back into its frozen group, until nobody is outside: there it is held,

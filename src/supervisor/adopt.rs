@@ -143,16 +143,24 @@ impl Supervisor {
     }
 
     /// The fold root is still there. Its reports are read on if the guardian has kept the pipe; who descends
-    /// from it is known in any case.
+    /// from it is known in any case. There may be others: of earlier generations, or started at the very end.
     fn resume_root(&mut self, index: u32, record: &Record, report: Option<OwnedFd>) {
-        let Some(who) = record.root else { return };
-        let Ok(pidfd) = Pidfd::of(who) else { return };
-        self.pids.insert(who.pid, (index, Role::Root));
-        if let Some(report) = &report {
-            self.watch(report.as_fd(), Source::Report(index));
+        if let Some(who) = record.root
+            && let Ok(pidfd) = Pidfd::of(who)
+        {
+            self.pids.insert(who.pid, (index, Role::Root));
+            if let Some(report) = &report {
+                self.watch(report.as_fd(), Source::Report(index));
+            }
+            if let Some(service) = self.service(index) {
+                service.fold.set_root(Root { who, pidfd, report });
+            }
         }
-        if let Some(service) = self.service(index) {
-            service.fold.set_root(Root { who, pidfd, report });
+        let Ok(name) = self.root_name(index) else { return };
+        if let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut)
+            && service.fold.wants_root(&self.fence, service.settings.kill_strays)
+        {
+            service.fold.find_roots(&mut self.fence, &name);
         }
     }
 

@@ -1,10 +1,13 @@
 //! Fold roots: the tiny subreapers above some leaders, what they report, and their end.
 
+use super::scripts::c_string;
 use super::{Role, Source, Supervisor};
 use crate::fold::Root;
 use crate::guardian_line::Kind;
 use crate::machine::{Phase, Rung};
+use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use sys::foldroot::{FoldRoot, Report};
 use sys::process::{Identity, Pidfd};
 use sys::reap::Ending;
@@ -40,8 +43,16 @@ impl Supervisor {
         let flags = nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK;
         let (read, write) = nix::unistd::pipe2(flags).map_err(fail)?;
         let read = above_tray(read.as_fd()).map_err(|fail| fail.to_string())?;
-        let program = foldroot.above(program, number);
+        let mut program = foldroot.above(program, number);
+        program.arguments[0] = self.root_name(index)?;
         Ok(Prepared { program, gets: Some((write, number)), report: Some(read) })
+    }
+
+    /// What a service's fold root is called in `ps`, and found by when a supervisor has died.
+    pub(super) fn root_name(&self, index: u32) -> Result<CString, String> {
+        let service = self.services[index as usize].as_ref().ok_or("forgotten")?;
+        let place = self.task.directory().join(OsStr::from_bytes(&service.name));
+        c_string(&[b"foldroot: ", place.as_os_str().as_bytes()].concat())
     }
 
     /// What was started is a fold root; the leader is known when it reports.
@@ -123,7 +134,8 @@ impl Supervisor {
     pub(super) fn root_ended(&mut self, index: u32, pid: i32) {
         let Some(service) = self.service(index) else { return };
         if service.fold.root().is_none_or(|root| root.pid != pid) {
-            return; // an earlier one, which took its time
+            self.to_look.push(index); // an earlier generation's
+            return;
         }
         self.read_report(index);
         self.fence.forget_walk();

@@ -1,6 +1,7 @@
 //! Processes as the kernel shows them: identity, kinship, signals that cannot hit a stranger.
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -52,6 +53,12 @@ impl Pidfd {
         let result =
             unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal as i32, null, 0) };
         Errno::result(result).map(drop)
+    }
+
+    /// Whether the process has ended, reaped or not. See pidfd_open(2).
+    pub fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        nix::poll::poll(&mut fds, PollTimeout::ZERO) == Ok(1)
     }
 
     pub(crate) fn from_owned(fd: OwnedFd) -> Pidfd {
