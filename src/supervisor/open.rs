@@ -97,11 +97,13 @@ impl Supervisor {
         }
         self.put_head();
         let endings = told.iter().filter(|say| **say == Say::Ending).count();
+        // known before anything is adopted: what is forgotten then is forgotten for good
+        self.was_ending(endings);
         if let Some(view) = before {
             self.adopt(view, kept, told);
         }
-        // a stop of everything goes on, before anything that has been stopped could be taken up again
-        (0..endings).for_each(|_| self.asked_to_end());
+        // before anything that has been stopped could be taken up again
+        self.go_on_ending(endings);
         match self.task.clone() {
             Task::Directory(_) => self.open_scan(),
             Task::One(directory) => self.take_up_one(&directory)?,

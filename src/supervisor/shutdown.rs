@@ -47,6 +47,19 @@ impl Supervisor {
         }
     }
 
+    /// An earlier supervisor has been asked to end, so many times; nothing is done yet.
+    pub(super) fn was_ending(&mut self, times: usize) {
+        self.shutdown = (times > 0).then(Shutdown::default);
+    }
+
+    /// Does what an earlier supervisor has been asked for.
+    pub(super) fn go_on_ending(&mut self, times: usize) {
+        if times > 0 {
+            self.end_services(Command::DownAll);
+        }
+        (1..times).for_each(|_| self.asked_to_end());
+    }
+
     /// HUP: rescan; for `supervise` as TERM, as its signal would have ended djb's.
     pub(super) fn hung_up(&mut self) {
         match self.task {

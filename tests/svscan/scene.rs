@@ -283,7 +283,7 @@ impl Scene {
         assert!(!self.run().exists(), "{reports}");
         for entry in fs::read_dir(self.sandbox.scan()).unwrap().flatten() {
             for link in [entry.path().join("supervise"), entry.path().join("log/supervise")] {
-                assert!(link.symlink_metadata().is_err(), "{} is left", link.display());
+                assert!(link.symlink_metadata().is_err(), "{} is left\n{reports}", link.display());
             }
         }
         assert!(!reports.contains("panicked"), "{reports}");
