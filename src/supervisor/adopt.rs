@@ -190,8 +190,7 @@ impl Supervisor {
             let reported = self.service(index).is_some_and(|service| service.fold.report().is_some());
             self.take_process(index, process, finishing, !told && (finishing || !reported));
         }
-        // what the fold root said meanwhile: who the leader is, or how it ended
-        self.read_report(index);
+        self.hear_what_was_reported(index, lost);
         let emptied = self.take_members(index);
         self.arm(index);
         let Some(service) = self.service(index) else { return };
@@ -201,6 +200,21 @@ impl Supervisor {
         self.turn(index, Event::Adopted { present: there || gone.is_some(), emptied });
         if let Some(who) = gone {
             self.ended_unseen(index, who, finishing, emptied);
+        }
+    }
+
+    /// What the fold root said meanwhile: who the leader is, or how the one that is `lost` has ended.
+    fn hear_what_was_reported(&mut self, index: u32, lost: Option<Identity>) {
+        let reports = self.service(index).is_some_and(|service| service.fold.report().is_some());
+        let lost = lost.filter(|who| reports && !self.pids.contains_key(&who.pid));
+        if let Some(who) = lost {
+            self.pids.insert(who.pid, (index, Role::Leader));
+        }
+        self.read_report(index);
+        if let Some(who) = lost
+            && self.service(index).is_some_and(|service| service.leader.is_none())
+        {
+            self.pids.remove(&who.pid);
         }
     }
 

@@ -121,7 +121,12 @@ impl Trial<'_> {
             let known = known.is_some_and(|leader| marker.shown_in(&leader.traces()).is_some());
             return expect(known, format!("leader of the daemon: {leader:?}"));
         }
-        Ok(())
+        if form.daemonises || form.crashes {
+            return Ok(());
+        }
+        // It may have said so before its supervisor has.
+        let shown = self.sandbox.status(form.name).map(|status| status.pid.to_string());
+        expect(shown.as_ref() == Some(&generation), format!("generation {generation}, shown is {shown:?}"))
     }
 
     /// Does something that must lead to a new generation of each form concerned.
