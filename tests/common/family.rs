@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 const APPLETS: &str = "svscanboot svscan supervise svc svstat svok svcstart svcstop svcreset svcrestart sv chpst \
     readproctitle multilog setuidgid envuidgid envdir softlimit setlock pgrphack fghack tai64n tai64nlocal";
 
+/// Where Debian's packages are unpacked: `PINFOLD_PEERS`, else `target/peers`.
+pub(crate) fn peers() -> PathBuf {
+    env::var_os("PINFOLD_PEERS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers"), PathBuf::from)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     /// The executable under test.
@@ -18,16 +24,15 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    /// The directory of the peer's programs: `PINFOLD_PEERS`, else `target/peers` (packages unpacked there),
-    /// else the system's. An error says what is missing.
+    /// The directory of the peer's programs: unpacked in [`peers`], else the system's. An error says what is
+    /// missing.
     pub(crate) fn peer_directory(self) -> Result<PathBuf, String> {
         let (name, program) = match self {
             Family::Ours => return Err("no peer".into()),
             Family::Daemontools => ("daemontools", "supervise"),
             Family::Runit => ("runit", "runsv"),
         };
-        let peers = env::var_os("PINFOLD_PEERS")
-            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers"), PathBuf::from);
+        let peers = peers();
         [peers.join(name).join("usr/bin"), PathBuf::from("/usr/bin")]
             .into_iter()
             .find(|directory| directory.join(program).exists())
