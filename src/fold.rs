@@ -11,6 +11,7 @@ use cgroup::{Containment, Entry, Group, House, Rung};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 use sys::foldroot::FoldRoot;
 use sys::process::{Identity, Pidfd, Stat};
 use sys::{Errno, Fail};
@@ -41,12 +42,14 @@ impl Fence {
         self.containment.rung
     }
 
-    /// At the end of everything, those who were set aside go too.
+    /// At the end of everything, those who were set aside go too: this waits for them, at most five seconds.
     pub fn end_people(&mut self) {
         let Some(house) = self.house() else { return };
         let mut people = Group::people();
-        if people.populated(house) == Ok(true) {
+        let end = Instant::now() + Duration::from_secs(5);
+        while people.remove(house) == Err(Errno::EBUSY) && Instant::now() < end {
             let _ = people.kill(house);
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
