@@ -94,22 +94,28 @@ impl Search<'_> {
     }
 
     fn judge(&self, stat: Stat, position: PathBuf) -> Stray {
-        let owner = match sessions::id_of_group(self.sessions, &position) {
-            None => Owner::Elsewhere,
-            Some(session) if self.claimed.contains(&session) => Owner::Ours { session },
-            Some(session) => match Session::read(self.sessions, &session) {
-                Some(file) if file.is_a_switch() => Owner::Ours { session },
-                file => Owner::Login { session, service: file.map(|file| file.service) },
-            },
-        };
+        let owner = owner(self.sessions, self.claimed, &position);
         Stray { stat, position, owner }
     }
 }
 
-/// The group (its name in the house) of the service that has just opened `session` by changing the user, if any
-/// has. To be asked when the session's file appears: its leader is then still in its service's group, or
-/// at least has parents there. Takes no walk.
-pub fn claimant(house: &House, session: &Session) -> Option<String> {
+/// Whose a process of a service is that is outside the house, in the group at `position`. `sessions` is where logind
+/// keeps its own, `claimed` are those known to be the service's.
+pub fn owner(sessions: &Path, claimed: &[String], position: &Path) -> Owner {
+    match sessions::id_of_group(sessions, position) {
+        None => Owner::Elsewhere,
+        Some(session) if claimed.contains(&session) => Owner::Ours { session },
+        Some(session) => match Session::read(sessions, &session) {
+            Some(file) if file.is_a_switch() => Owner::Ours { session },
+            file => Owner::Login { session, service: file.map(|file| file.service) },
+        },
+    }
+}
+
+/// Which service has opened `session` by changing the user, if any has: `owner` is asked of the session's leader, then
+/// of its parents in turn. Best when the session's file appears: its leader may then still be in its service's
+/// group, and its parents are there. Takes no walk.
+pub fn claimant<T>(session: &Session, owner: impl Fn(&Stat) -> Option<T>) -> Option<T> {
     /// More than any chain of parents in practice.
     const MOST: usize = 64;
     if !session.is_a_switch() || session.closing {
@@ -117,10 +123,11 @@ pub fn claimant(house: &House, session: &Session) -> Option<String> {
     }
     let mut pid = session.leader?;
     for _ in 0..MOST {
-        if let Some(group) = house.group_of(pid) {
-            return Some(group);
+        let stat = Stat::read(pid)?;
+        if let Some(owner) = owner(&stat) {
+            return Some(owner);
         }
-        pid = Stat::read(pid).map(|stat| stat.parent).filter(|&parent| parent > 1)?;
+        pid = Some(stat.parent).filter(|&parent| parent > 1)?;
     }
     None
 }

@@ -40,6 +40,11 @@ impl Scene {
         self.containment.as_ref().unwrap().house().unwrap()
     }
 
+    /// The group of whoever has opened it.
+    fn claimant(&self, session: &Session) -> Option<String> {
+        claimant(session, |stat| self.house().group_of(stat.pid))
+    }
+
     fn start(&mut self, text: &str) -> Service {
         let house = self.containment.as_ref().unwrap().house().unwrap();
         let entry = self.group.entry(house).unwrap();
@@ -222,18 +227,18 @@ fn a_daemon_whose_chain_is_cut() {
             // the session's file appears before the move
             let c1 = scene.id("c");
             let session = scene.session(&c1, "su-l", su);
-            let claim = claimant(scene.house(), &session);
+            let claim = scene.claimant(&session);
             assert_eq!(claim.as_deref(), Some(scene.group.name()));
             enter(&scene.scope(&c1), su);
             enter(&scene.scope(&c1), daemon);
-            let claim = claimant(scene.house(), &session);
+            let claim = scene.claimant(&session);
             assert_eq!(claim.as_deref(), Some(scene.group.name()), "by its parent");
-            assert_eq!(claimant(scene.house(), &scene.session(&scene.id("7"), "sshd", su)), None);
+            assert_eq!(scene.claimant(&scene.session(&scene.id("7"), "sshd", su)), None);
             assert_eq!(scene.find(&[leader], &[]).len(), 2);
 
             drop(end_of_su);
             until("su has ended", || Stat::read(su).is_none());
-            assert_eq!(claimant(scene.house(), &session), None, "too late");
+            assert_eq!(scene.claimant(&session), None, "too late");
             assert_eq!(scene.find(&[leader], &[]), [], "too late");
             let found = scene.find(&[leader], std::slice::from_ref(&c1));
             assert_eq!(found.len(), 1, "{found:?}");
@@ -324,7 +329,7 @@ fn su_and_logind() {
         assert!(found.iter().all(|stray| stray.owner == found[0].owner), "{found:?}");
         let file = Session::read(&scene.sessions, &session).unwrap();
         assert_eq!((file.service.as_str(), file.leader), ("su", Some(su)));
-        assert_eq!(claimant(scene.house(), &file).as_deref(), Some(scene.group.name()), "by its parent");
+        assert_eq!(scene.claimant(&file).as_deref(), Some(scene.group.name()), "by its parent");
         let containment = scene.containment.take().unwrap();
         let house = containment.house().unwrap();
         for stray in &found {

@@ -32,6 +32,11 @@ impl Supervisor {
 
     fn ask_leader(&mut self, index: u32) {
         let now = monotonic_ms();
+        // who has left is brought back while its parents are there: when the leader has ended they are not
+        self.session_opened();
+        if self.service(index).is_some_and(|service| service.fold.strayed) {
+            self.gather(index);
+        }
         let Some(service) = self.service(index) else { return };
         let stop = service.stop.get_or_insert_with(|| Box::new(Stop::new(now)));
         if let Some(leader) = &service.leader {

@@ -6,10 +6,12 @@
 //! in no group of ours. Nothing is looked for in idle.
 
 use super::Supervisor;
+use super::service::Service;
 use cgroup::sessions::{self, Session};
-use cgroup::strays::{Owner, claimant};
+use cgroup::strays::{self, Owner, Stray, claimant};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::collections::hash_map::Entry;
+use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -23,19 +25,29 @@ impl Supervisor {
         let Ok(children) = std::fs::read_to_string("/proc/thread-self/children") else { return };
         let unknown = children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok());
         let unknown: Vec<i32> = unknown.filter(|pid| !self.pids.contains_key(pid)).collect();
-        let mut strays: Vec<(Stat, PathBuf)> = Vec::new();
+        let mut outside: Vec<(Stat, PathBuf)> = Vec::new();
         for pid in unknown {
             let Some(position) = house.position_of(pid) else { continue };
             if position.starts_with(house.position()) {
                 continue; // in a group of ours: the stop sees it there
             }
-            strays.extend(Stat::read(pid).filter(|stat| !stat.is_zombie()).map(|stat| (stat, position)));
+            outside.extend(Stat::read(pid).filter(|stat| !stat.is_zombie()).map(|stat| (stat, position)));
         }
-        for (stat, position) in strays {
+        for (stat, position) in outside {
             // known from now on: it is named once, and nobody else's
             self.pids.insert(stat.pid, (u32::MAX, super::Role::Stray));
-            let whose = self.whose(&stat, ended);
-            self.name_stray(whose, &stat, &position);
+            let owner = strays::owner(Path::new(sessions::DIRECTORY), &[], &position);
+            let whose = self.whose(&stat, &owner, ended);
+            let stray = Stray { stat, position, owner };
+            match (whose, &stray.owner) {
+                // now, that the end of its leader is not taken for the end of all
+                (Some(index), Owner::Ours { .. }) => self.take_back(index, &stray),
+                _ => {
+                    // a guess is good enough for words
+                    let only = if let [only] = ended { Some(*only) } else { None };
+                    self.name_stray(whose.or(only), &stray.stat, &stray.position);
+                }
+            }
         }
     }
 
@@ -43,7 +55,10 @@ impl Supervisor {
     /// that `su` and its kin opened; with `strays` = `kill`, wherever it is), names the others, and sets aside the
     /// people among the members.
     pub(super) fn gather(&mut self, index: u32) {
-        let may_have_moved = self.logind.is_some();
+        let may_have_moved = Path::new(sessions::DIRECTORY).exists();
+        if may_have_moved && self.logind.is_none() {
+            self.watch_logind();
+        }
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
         if !service.state.everybody {
             let people = service.fold.set_people_aside(&self.fence, self.own_login);
@@ -64,22 +79,29 @@ impl Supervisor {
         }
         let leader = service.leader.as_ref().map(|leader| leader.who);
         for stray in service.fold.strays(&mut self.fence, leader) {
-            let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else {
-                return;
-            };
             if kill || matches!(stray.owner, Owner::Ours { .. }) {
-                service.fold.strayed = true;
-                if let Some(stop) = &mut service.stop {
-                    stop.meet(stray.stat.identity(), &stray.stat.command, false, true, false);
-                }
-                if let Err(fail) = service.fold.bring_back(&self.fence, &stray) {
-                    self.complain(index, &fail.to_string());
-                }
+                self.take_back(index, &stray);
             } else if self.is_news(index, stray.stat.pid) {
                 self.name_stray(Some(index), &stray.stat, &stray.position);
             }
         }
         self.fence.forget_walk();
+    }
+
+    /// Brings a stray of this service back, whose end matters from now on.
+    fn take_back(&mut self, index: u32, stray: &Stray) {
+        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        service.fold.strayed = true;
+        if let Some(stop) = &mut service.stop {
+            stop.meet(stray.stat.identity(), &stray.stat.command, false, true, false);
+        }
+        match service.fold.bring_back(&self.fence, stray) {
+            Ok(()) => match self.pids.entry(stray.stat.pid) {
+                Entry::Occupied(known) if !matches!(known.get().1, super::Role::Stray) => {}
+                entry => drop(entry.insert_entry((index, super::Role::Met))),
+            },
+            Err(fail) => self.complain(index, &fail.to_string()),
+        }
     }
 
     /// Whether this stray has not been named yet.
@@ -90,13 +112,16 @@ impl Supervisor {
         news
     }
 
-    /// logind's directory of sessions is watched, where there is one.
+    /// logind's directory of sessions is watched; or the one above it, since logind makes it for the first
+    /// session after the boot.
     pub(super) fn watch_logind(&mut self) {
         let watched = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).and_then(|inotify| {
             let mask = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ONLYDIR;
-            inotify.add_watch(Path::new(sessions::DIRECTORY), mask).map(|_| inotify)
+            let own = Path::new(sessions::DIRECTORY);
+            let above = own.parent().unwrap_or(own);
+            inotify.add_watch(own, mask).or_else(|_| inotify.add_watch(above, mask)).map(|_| inotify)
         });
-        // no such directory: no logind, and nobody who would move a service's processes
+        // neither: no logind, and nobody who would move a service's processes
         if let Ok(inotify) = watched {
             self.watch(inotify.as_fd(), super::Source::Sessions);
             self.logind = Some(inotify);
@@ -109,32 +134,61 @@ impl Supervisor {
         let Some(events) = self.logind.as_ref().and_then(|inotify| inotify.read_events().ok()) else {
             return;
         };
-        for name in events.into_iter().filter_map(|event| event.name) {
-            let Some(house) = self.fence.house() else { return };
-            let session = name.to_str().and_then(|id| Session::read(Path::new(sessions::DIRECTORY), id));
-            let Some((session, group)) = session.and_then(|s| claimant(house, &s).map(|group| (s, group)))
-            else {
-                continue;
-            };
-            let service = self.services.iter_mut().flatten().find(|service| service.fold.is_called(&group));
-            if let Some(service) = service
+        let directory = Path::new(sessions::DIRECTORY);
+        let names: Vec<OsString> = events.into_iter().filter_map(|event| event.name).collect();
+        if names.iter().any(|name| Some(name.as_os_str()) == directory.file_name()) {
+            // the directory itself has appeared: watched from now on, and looked at once
+            self.watch_logind();
+            return self.claim_all();
+        }
+        let read = |name: &OsString| Session::read(directory, name.to_str()?);
+        self.claim(names.iter().filter_map(read));
+    }
+
+    /// The same for all sessions there are: nobody has looked when they were opened.
+    pub(super) fn claim_all(&mut self) {
+        self.claim(Session::all(Path::new(sessions::DIRECTORY)).into_iter());
+    }
+
+    /// Sessions that services have opened by changing the user are theirs, with all that is in them.
+    fn claim(&mut self, opened: impl Iterator<Item = Session>) {
+        for session in opened {
+            let Some(index) = claimant(&session, |stat| self.owner(stat)) else { continue };
+            if let Some(service) = self.service(index)
                 && !service.fold.sessions.contains(&session.id)
             {
                 service.fold.strayed = true;
+                service.fold.sessions.retain(|id| Path::new(sessions::DIRECTORY).join(id).exists());
                 service.fold.sessions.push(session.id);
             }
         }
     }
 
-    /// Whose stray it is: of the service in whose session it still is, or of the only one that ended.
-    fn whose(&self, stat: &Stat, ended: &[u32]) -> Option<u32> {
-        let sessions = |index: &u32| {
+    /// The service of a living process: in whose group it is, whose leader it is, or in whose leader's session.
+    fn owner(&self, stat: &Stat) -> Option<u32> {
+        let leads = |pid: &i32| match self.pids.get(pid) {
+            Some(&(index, super::Role::Leader)) => Some(index),
+            _ => None,
+        };
+        let group = self.fence.house().and_then(|house| house.group_of(stat.pid));
+        let inside = group.and_then(|group| self.find(|service| service.fold.is_called(&group)));
+        inside.or_else(|| leads(&stat.pid)).or_else(|| leads(&stat.session))
+    }
+
+    fn find(&self, is: impl Fn(&Service) -> bool) -> Option<u32> {
+        let index = self.services.iter().position(|service| service.as_ref().is_some_and(&is))?;
+        u32::try_from(index).ok()
+    }
+
+    /// Whose stray it is: of the service that opened the (login) session it is in, or in whose leader's session (of
+    /// processes) it still is.
+    fn whose(&self, stat: &Stat, owner: &Owner, ended: &[u32]) -> Option<u32> {
+        let claims = |session: &String| self.find(|service| service.fold.sessions.contains(session));
+        let claimed = if let Owner::Ours { session } = owner { claims(session) } else { None };
+        let stays = |index: &u32| {
             self.services[*index as usize].as_ref().is_some_and(|service| service.session == stat.session)
         };
-        match ended {
-            [only] => Some(*only),
-            several => several.iter().copied().find(sessions),
-        }
+        claimed.or_else(|| ended.iter().copied().find(stays)).or_else(|| self.owner(stat))
     }
 
     /// Says where it went, once; from the next start on the service is kept together by descent as well.
