@@ -11,6 +11,7 @@ use crate::place;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,6 +25,7 @@ pub const KEPT: usize = 4096;
 /// The directory of the files, in the run directory.
 pub const DIRECTORY: &str = "output";
 const GUARDIAN: u64 = u64::MAX;
+const RUN: u64 = u64::MAX - 1;
 
 /// Where the last output of a service stands.
 pub fn path(run: &Path, service: &[u8]) -> PathBuf {
@@ -38,17 +40,32 @@ struct Source {
     closing: bool,
 }
 
+/// What a turn leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Turn,
+    /// The guardian has gone, unexpectedly: the services go on, and so does what they say.
+    Alone,
+    /// Read what is left, and go.
+    End,
+}
+
 struct Catcher {
     run: PathBuf,
     epoll: Epoll,
     line: Line,
+    /// The guardian is there; the next one brings a catcher of its own.
+    guarded: bool,
+    /// The run directory, once it has gone.
+    watch: Option<Inotify>,
     sources: HashMap<u64, Source>,
     next: u64,
     /// Somebody reads our standard error.
     heard: bool,
 }
 
-/// Reads until the guardian closes its line, then what is left, and returns.
+/// Reads until the guardian says that all is done, then what is left, and returns. Without a guardian it reads on until
+/// the next one is there, or every service has ended.
 pub fn run(run: &Path) -> Result<(), Fail> {
     let line = sys::handover::inherited(LINE).ok_or(Fail::of("find the guardian's line", Errno::EBADF))?;
     // what inherits it would keep the guardian from seeing the end of us
@@ -60,32 +77,51 @@ pub fn run(run: &Path) -> Result<(), Fail> {
     // signals for the group are the guardian's business
     let _nothing = sys::signals::Signals::take(&[])?;
     std::fs::create_dir_all(run.join(DIRECTORY)).map_err(|e| Fail::io("make directory", run, &e))?;
-    let mut catcher =
-        Catcher { run: run.to_owned(), epoll, line, sources: HashMap::new(), next: 0, heard: true };
+    let mut catcher = Catcher {
+        run: run.to_owned(),
+        epoll,
+        line,
+        guarded: true,
+        watch: None,
+        sources: HashMap::new(),
+        next: 0,
+        heard: true,
+    };
     let mut buffer = vec![0; 16 * 1024];
-    while catcher.turn(&mut buffer) {}
+    loop {
+        match catcher.turn(&mut buffer) {
+            Next::Turn => {}
+            Next::Alone => catcher.go_on_alone(),
+            Next::End => break,
+        }
+        if !catcher.guarded && catcher.sources.is_empty() {
+            break;
+        }
+    }
     catcher.drain(&mut buffer);
     Ok(())
 }
 
 impl Catcher {
-    /// One wait and what it brought; `false` when the guardian has gone.
-    fn turn(&mut self, buffer: &mut [u8]) -> bool {
+    /// One wait and what it brought.
+    fn turn(&mut self, buffer: &mut [u8]) -> Next {
         let mut events = [EpollEvent::empty(); 64];
         let count = self.epoll.wait(&mut events, EpollTimeout::NONE).unwrap_or(0);
+        let mut next = Next::Turn;
         for event in &events[..count] {
-            if event.data() == GUARDIAN {
-                if !self.listen(buffer) {
-                    return false;
+            match event.data() {
+                GUARDIAN => next = self.listen(buffer),
+                RUN => {
+                    let _ = self.watch.as_ref().map(Inotify::read_events);
+                    self.seek_guardian();
                 }
-            } else {
-                self.read(event.data(), buffer);
+                id => self.read(id, buffer),
             }
         }
-        true
+        next
     }
 
-    fn listen(&mut self, buffer: &mut [u8]) -> bool {
+    fn listen(&mut self, buffer: &mut [u8]) -> Next {
         loop {
             match self.line.receive() {
                 Ok(mut message) => match Say::decode(&message.bytes) {
@@ -94,11 +130,35 @@ impl Catcher {
                         self.add(key.name, message.fds.swap_remove(0));
                     }
                     Some(Say::Drop(key)) => self.close(&key.name, buffer),
+                    Some(Say::Done) => return Next::End,
                     _ => {}
                 },
-                Err(Nothing::Yet) => return true,
-                Err(Nothing::Ever | Nothing::Failed(_)) => return false,
+                Err(Nothing::Yet) => return Next::Turn,
+                Err(Nothing::Ever | Nothing::Failed(_)) => return Next::Alone,
             }
+        }
+    }
+
+    fn go_on_alone(&mut self) {
+        let _ = self.epoll.delete(&self.line);
+        if std::mem::take(&mut self.guarded) {
+            let watched = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).and_then(|inotify| {
+                inotify.add_watch(&self.run, AddWatchFlags::IN_MOVED_TO).map(|_| inotify)
+            });
+            self.watch = watched.ok();
+            if let Some(inotify) = &self.watch {
+                let _ = self.epoll.add(inotify, EpollEvent::new(EpollFlags::EPOLLIN, RUN));
+            }
+        }
+        self.seek_guardian();
+    }
+
+    /// Asks the next guardian, if there is one, whether to go: it brings a catcher of its own.
+    fn seek_guardian(&mut self) {
+        if let Ok((line, _)) = Line::join(&self.run)
+            && self.epoll.add(&line, EpollEvent::new(EpollFlags::EPOLLIN, GUARDIAN)).is_ok()
+        {
+            self.line = line;
         }
     }
 

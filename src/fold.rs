@@ -185,11 +185,6 @@ impl Fold {
     /// without groups.
     pub fn entry(&mut self, fence: &Fence, slowly: bool) -> Result<Option<Entry>, Fail> {
         let Some(house) = fence.house() else { return Ok(None) };
-        if self.group.is_made() {
-            // a kill, or the service itself, may have left it frozen: who is born into a frozen group never
-            // gets as far as its program
-            let _ = self.group.thaw(house);
-        }
         let entry = if slowly { self.group.other_entry(house) } else { self.group.entry(house) };
         entry.map(Some)
     }

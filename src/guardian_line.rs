@@ -15,14 +15,17 @@ pub enum Say {
     Reap(Identity),
     /// Supervisor: start-up is over, everything that should run has been started once.
     Started,
-    /// Supervisor: everything has been stopped; there is nobody to restart.
+    /// Supervisor: everything has been stopped; there is nobody to restart. Guardian, to the catcher: the same.
     Done,
     /// Guardian: what was kept under this key.
     Kept(Key),
     /// Guardian: that was all that was kept.
     AllKept,
-    /// Guardian: everything is to be stopped; a second time, to be killed.
+    /// Guardian: everything is to be stopped; a second time, to be killed. Supervisor, to a new guardian: so it has
+    /// been asked.
     Ending,
+    /// Guardian: speak to this standard error from now on.
+    Voice,
     /// Guardian: the scan directory is to be read anew.
     Rescan,
     /// Guardian: this orphan has ended, and stays a zombie until [`Say::Reap`].
@@ -66,6 +69,7 @@ impl Say {
             Say::AllKept => bytes.push(b'a'),
             Say::Ending => bytes.push(b'T'),
             Say::Rescan => bytes.push(b'H'),
+            Say::Voice => bytes.push(b'V'),
             Say::Done => bytes.push(b'X'),
             Say::Started => bytes.push(b'S'),
             Say::Reap(who) => {
@@ -96,6 +100,7 @@ impl Say {
             b'a' => Say::AllKept,
             b'T' => Say::Ending,
             b'H' => Say::Rescan,
+            b'V' => Say::Voice,
             b'X' => Say::Done,
             b'S' => Say::Started,
             b'R' => Say::Reap(whose(rest)?),
@@ -156,7 +161,7 @@ mod tests {
             let say = Say::Ended(who, ending);
             assert_eq!(Say::decode(&say.encode()), Some(say));
         }
-        for say in [Say::AllKept, Say::Started, Say::Done, Say::Reap(who)] {
+        for say in [Say::AllKept, Say::Voice, Say::Started, Say::Done, Say::Reap(who)] {
             assert_eq!(Say::decode(&say.encode()), Some(say));
         }
         assert_eq!(Say::decode(b"?"), None);

@@ -30,6 +30,8 @@ pub struct Record {
     pub notifies: bool,
     /// It has had strays: a fold root from the next start on.
     pub strayed: bool,
+    /// The pipes it has to its logger and to the catcher, by their inodes; 0 for none.
+    pub pipes: (u64, u64),
     /// When it went up or down, on the wall clock: (seconds, nanoseconds).
     pub changed: (i64, u32),
     /// How often it was started after the first time.
@@ -87,6 +89,8 @@ impl Record {
         put_identity(&mut put, self.root);
         put.u32(self.generation);
         put.u8(u8::from(self.notifies) | u8::from(self.strayed) << 1);
+        put.u64(self.pipes.0);
+        put.u64(self.pipes.1);
         put.u64(self.changed.0 as u64);
         put.u32(self.changed.1);
         put.u32(self.restarts);
@@ -114,6 +118,7 @@ impl Record {
         let root = take_identity(&mut take)?;
         let generation = take.u32()?;
         let flags = take.u8()?;
+        let pipes = (take.u64()?, take.u64()?);
         let changed = (take.u64()? as i64, take.u32()?);
         let restarts = take.u32()?;
         let last_exit = take_ending(&mut take)?;
@@ -127,6 +132,7 @@ impl Record {
             generation,
             notifies: flags & 1 != 0,
             strayed: flags & 2 != 0,
+            pipes,
             changed,
             restarts,
             last_exit,

@@ -19,6 +19,7 @@ fn sample() -> Record {
         generation: 3,
         notifies: true,
         strayed: true,
+        pipes: (7, 1 << 40),
         changed: (1_700_000_000, 5),
         restarts: 9,
         last_exit: Some(Ending::Signal { number: 11, core: true }),

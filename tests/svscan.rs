@@ -17,3 +17,5 @@ mod output;
 mod scanning;
 #[path = "svscan/scene.rs"]
 mod scene;
+#[path = "svscan/takeover.rs"]
+mod takeover;

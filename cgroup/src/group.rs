@@ -110,19 +110,18 @@ impl Group {
 
     /// Makes sure that it is there and, if it can be, good to be born into: makes it; or, after a kill, removes it
     /// and makes it anew, under the next generation's name if it can't be removed though it is empty.
-    /// A group in which somebody lives is left as it is.
+    /// A group in which somebody lives stays, but not frozen: who is born into a frozen group never gets as far as
+    /// its program, and a pass of a kill, or the service itself, may have left it so.
     pub fn make(&mut self, house: &House) -> Result<(), Fail> {
         if &*self.name == PEOPLE {
             return self.make_if_missing(house);
         }
         // somebody may have tidied up
         if self.made && at::exists(house, &self.name) {
-            if !self.spent {
-                return Ok(());
-            }
-            if remove(house, &self.name).is_err()
-                && house::populated(house, house.hierarchy(), &self.name) != Ok(false)
-            {
+            let lives = || house::populated(house, house.hierarchy(), &self.name) != Ok(false);
+            if !self.spent || (remove(house, &self.name).is_err() && lives()) {
+                // where nothing can be frozen, nothing is
+                let _ = self.thaw(house);
                 return Ok(());
             }
         }

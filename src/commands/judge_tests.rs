@@ -17,6 +17,7 @@ fn sight(phase: Phase, started: Ms, pid: i32) -> Sight {
         generation: 0,
         notifies: false,
         strayed: false,
+        pipes: (7, 1 << 40),
         changed: (0, 0),
         restarts: 0,
         last_exit: Some(Ending::Code(5)),

@@ -28,7 +28,7 @@ fn try_svscan(directory: Option<&OsStr>) -> Result<u8, Die> {
         }
         fatal("svscan", &fail)
     })?;
-    let ended = guardian::run(&directory).map_err(|fail| fatal("svscan", &fail));
+    let ended = guardian::run(&directory, &run).map_err(|fail| fatal("svscan", &fail));
     if let Ok(0) = ended {
         crate::place::remove(&run);
     }

@@ -11,6 +11,7 @@ fn record(phase: Phase) -> Record {
         generation: 0,
         notifies: false,
         strayed: false,
+        pipes: (7, 1 << 40),
         changed: (0, 0),
         restarts: 0,
         last_exit: Some(Ending::Signal { number: 11, core: true }),

@@ -34,6 +34,7 @@ impl Supervisor {
             }
         }
         self.take_pipes(kept);
+        self.find_pipes(&taken);
         self.join_logs();
         let ends: Vec<(Identity, Ending)> = told
             .into_iter()
@@ -120,7 +121,7 @@ impl Supervisor {
                     if let Some(&index) = self.by_name.get(&key.name)
                         && let Some(service) = self.service(index)
                     {
-                        service.output = Some(write);
+                        service.output = Some(Pipe { read, write });
                     }
                 }
                 Kind::Desk | Kind::Report | Kind::Ready => {}

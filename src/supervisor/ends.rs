@@ -9,7 +9,7 @@ use super::{Role, Supervisor};
 use crate::machine::{Event, Exit, Phase, Rung, Want};
 use std::os::fd::AsFd;
 use sys::clock::monotonic_ms;
-use sys::process::Identity;
+use sys::process::{Identity, Stat};
 use sys::reap::{Ending, Whom, reap};
 use sys::spawn::NotStarted;
 
@@ -26,6 +26,8 @@ pub(super) enum Held {
 /// kernel takes the dead out of their cgroup a moment after it tells of them.
 const REREADS_MS: [u64; 3] = [1, 1, 5];
 /// The waits between looks at a fold that is being emptied; the last one repeats.
+/// The waits for a stranger to reap what was ours, until its end is called unknown.
+const STRANGE_MS: [u64; 8] = [1, 1, 5, 10, 20, 50, 100, 200];
 const LOOKS_MS: [u64; 8] = [5, 5, 10, 20, 50, 100, 200, 500];
 
 impl Supervisor {
@@ -63,23 +65,30 @@ impl Supervisor {
         }
     }
 
-    /// An adopted leader (or `finish`), whose parent we are not, has ended. If its parent is the guardian, that tells
-    /// how; else nobody can.
+    /// An adopted leader (or `finish`) has ended. If its parent is the guardian, or we are, that tells how; else the
+    /// kernel does, as soon as whoever is its parent has reaped it.
     pub(super) fn adopted_leader_ended(&mut self, index: u32) {
+        let guardian = self.guardian_pid();
         let Some(service) = self.service(index) else { return };
         let Some(process) = service.leader.as_ref().or(service.finish.as_ref()) else { return };
-        let who = process.who;
-        let parent = sys::process::Stat::read(who.pid).map(|stat| stat.parent);
-        let ours = std::process::id() as i32;
-        let told = parent == Some(ours) || parent.is_some() && parent == self.guardian_pid();
+        let (who, ending) = (process.who, process.pidfd.ending());
+        let stat = Stat::read(who.pid).filter(|stat| stat.identity() == who);
+        let parent = stat.as_ref().map(|stat| stat.parent);
+        let told = parent.is_some() && (parent == Some(std::process::id() as i32) || parent == guardian);
+        // somebody else's zombie
+        let early = !told && stat.is_some() && ending.is_none() && service.strange_looks < STRANGE_MS.len();
+        let wait = early.then(|| STRANGE_MS[service.strange_looks]);
+        service.strange_looks = if early { service.strange_looks + 1 } else { 0 };
         // either way it is readable for good now: look no more
         if let Some(service) = self.services[index as usize].as_ref()
             && let Some(process) = service.leader.as_ref().or(service.finish.as_ref())
         {
             self.unwatch(process.pidfd.as_fd());
         }
-        if !told {
-            self.process_ended(who.pid, Ending::Unknown);
+        match wait {
+            Some(wait) => self.recheck_at(index, Some(monotonic_ms() + wait)),
+            None if told => {}
+            None => self.process_ended(who.pid, ending.unwrap_or(Ending::Unknown)),
         }
     }
 
@@ -201,6 +210,9 @@ impl Supervisor {
         };
         if service.held.is_some() {
             return self.let_go(index);
+        }
+        if service.strange_looks > 0 {
+            return self.adopted_leader_ended(index);
         }
         if !service.waits() {
             self.waiting.retain(|&waiting| waiting != index);

@@ -2,7 +2,6 @@
 
 use super::{Source, Supervisor};
 use crate::guardian_line::{Key, Kind, Say};
-use crate::say;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use std::collections::{HashMap, VecDeque};
@@ -15,6 +14,8 @@ use sys::{Errno, Fail};
 /// The line, and what still has to go over it.
 pub(super) struct Keeping {
     line: Line,
+    /// The guardian's pid.
+    pub(super) guardian: i32,
     queue: VecDeque<Note>,
     /// epoll also tells when the line takes more.
     full: bool,
@@ -24,8 +25,6 @@ pub(super) struct Keeping {
 pub(super) enum Note {
     /// Keep these of this service.
     Keep(Kind, Vec<u8>),
-    /// Keep this one, which we have no more use for.
-    Hand(Key, Vec<OwnedFd>),
     /// Anything that needs no descriptor.
     Plain(Say),
 }
@@ -47,7 +46,8 @@ impl Keeping {
                         kept.insert(key, message.fds);
                     }
                     Some(Say::AllKept) => {
-                        return Ok((Keeping { line, queue: VecDeque::new(), full: false }, kept, told));
+                        let guardian = nix::unistd::getppid().as_raw();
+                        return Ok((Keeping::with(line, guardian), kept, told));
                     }
                     Some(say) => told.push(say),
                     None => {}
@@ -61,6 +61,11 @@ impl Keeping {
                 Err(Nothing::Failed(errno)) => return Err(Fail::of("hear from the guardian", errno)),
             }
         }
+    }
+
+    /// A line to this guardian, with nothing said yet.
+    pub(super) fn with(line: Line, guardian: i32) -> Keeping {
+        Keeping { line, guardian, queue: VecDeque::new(), full: false }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -97,7 +102,6 @@ impl Supervisor {
         while let Some(note) = keeping.queue.front() {
             let (say, fds) = match note {
                 Note::Plain(say) => (say.clone(), Vec::new()),
-                Note::Hand(key, fds) => (Say::Keep(key.clone()), fds.iter().map(AsFd::as_fd).collect()),
                 Note::Keep(kind, name) => {
                     let index = self.by_name.get(name);
                     let service = index.and_then(|&n| self.services[n as usize].as_ref());
@@ -105,13 +109,9 @@ impl Supervisor {
                         (Kind::Desk, Some(service)) => service.desk.kept(),
                         (Kind::Report, Some(service)) => service.fold.report().into_iter().collect(),
                         (Kind::Ready, Some(service)) => service.ready.iter().map(AsFd::as_fd).collect(),
-                        (Kind::Log, _) => self
-                            .pipes
-                            .get(name)
-                            .iter()
-                            .flat_map(|p| [p.read.as_fd(), p.write.as_fd()])
-                            .collect(),
-                        _ => Vec::new(),
+                        (Kind::Output, Some(service)) => ends(service.output.as_ref()),
+                        (Kind::Log, _) => ends(self.pipes.get(name)),
+                        (_, None) => Vec::new(),
                     };
                     (Say::Keep(Key { kind: *kind, name: name.clone() }), fds)
                 }
@@ -126,11 +126,8 @@ impl Supervisor {
                     keeping.queue.pop_front();
                 }
                 Err(Errno::EAGAIN) => break,
-                Err(errno) => {
-                    say::warning(&format!(
-                        "{}; going on without it",
-                        Fail::of("speak to the guardian", errno)
-                    ));
+                Err(_) => {
+                    // it is gone; what it was to be told is told the next one
                     self.lose_guardian();
                     return;
                 }
@@ -165,23 +162,30 @@ impl Supervisor {
                     Some(Say::Ended(who, ending)) => self.orphan_ended(who, ending),
                     Some(Say::Ending) => self.asked_to_end(),
                     Some(Say::Rescan) => self.hung_up(),
+                    Some(Say::Voice) => {
+                        take_voice(&message.fds);
+                        self.guardian_spoke();
+                    }
                     _ => {}
                 },
                 Err(Nothing::Yet) => return,
                 Err(Nothing::Ever | Nothing::Failed(_)) => {
-                    say::warning(
-                        "the guardian is gone: services and supervisor go on, but nobody would restart the supervisor",
-                    );
                     self.lose_guardian();
                     return;
                 }
             }
         }
     }
+}
 
-    fn lose_guardian(&mut self) {
-        if let Some(keeping) = self.keeping.take() {
-            self.unwatch(keeping.fd());
-        }
+/// Both ends of a pipe, the reading one first.
+fn ends(pipe: Option<&super::service::Pipe>) -> Vec<BorrowedFd<'_>> {
+    pipe.map_or(Vec::new(), |pipe| vec![pipe.read.as_fd(), pipe.write.as_fd()])
+}
+
+/// From now on the supervisor speaks where its guardian does.
+fn take_voice(fds: &[OwnedFd]) {
+    if let Some(fd) = fds.first() {
+        let _ = nix::unistd::dup2_stderr(fd);
     }
 }

@@ -11,8 +11,10 @@ mod ends;
 mod keeping;
 mod open;
 mod perform;
+mod pipes;
 mod publish;
 mod receipt;
+mod reunion;
 mod roots;
 mod roster;
 mod scan;
@@ -117,6 +119,8 @@ pub struct Supervisor {
     leaders_ended: Vec<u32>,
     /// logind's directory of sessions, where there is one.
     logind: Option<Inotify>,
+    /// The run directory, while there is no guardian.
+    reunion: Option<Inotify>,
     /// The login uid that this process, and so its services, have by birth.
     own_login: Option<u32>,
     /// A process that is nobody's we know has ended: all that wait look again.
@@ -143,6 +147,10 @@ impl Supervisor {
             }
             self.reap();
             self.take_due();
+            // a time may have brought an end to light
+            if !self.to_look.is_empty() {
+                self.reap();
+            }
             self.see_to_shutdown();
             self.end_turn();
         }
@@ -178,6 +186,7 @@ impl Supervisor {
             Source::Control(index) => self.read_letters(index),
             Source::Leader(index) => self.adopted_leader_ended(index),
             Source::Sessions => self.session_opened(),
+            Source::Meeting => self.run_directory_changed(),
             Source::Ready(index) => self.read_readiness(index),
             Source::Report(index) => self.read_report(index),
         }
@@ -266,6 +275,7 @@ impl Supervisor {
                 Kind::Script => self.scripts_due(index, now),
                 Kind::Unpacking => self.unpacking_due(),
                 Kind::Rubbish => self.clear_rubbish(),
+                Kind::Reunion => self.seek_guardian(),
                 Kind::Shutdown => {}
             }
         }

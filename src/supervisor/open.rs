@@ -68,6 +68,7 @@ impl Supervisor {
             to_look: Vec::new(),
             leaders_ended: Vec::new(),
             logind: None,
+            reunion: None,
             own_login: cgroup::strays::login_uid(std::process::id() as i32),
             stranger_ended: false,
             children_ended: true,
@@ -114,7 +115,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn put_head(&self) {
+    pub(super) fn put_head(&self) {
         let containment = &self.fence.containment;
         let head = Head {
             boot: sys::clock::boot_id(),

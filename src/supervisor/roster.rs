@@ -5,7 +5,7 @@ use super::service::{Kin, Pipe, Service};
 use super::timers::Kind as Timer;
 use super::{Source, Supervisor, Task};
 use crate::fold::Fold;
-use crate::guardian_line::{Key, Kind};
+use crate::guardian_line::Kind;
 use crate::place;
 use crate::service::Settings;
 use std::ffi::OsStr;
@@ -70,16 +70,11 @@ impl Supervisor {
             return;
         }
         match make_pipe() {
-            Ok(Pipe { read, write }) => {
-                let key = Key { kind: Kind::Output, name: service.name.clone() };
-                let copy = write.try_clone();
-                self.note(super::keeping::Note::Hand(
-                    key,
-                    [Some(read), copy.ok()].into_iter().flatten().collect(),
-                ));
+            Ok(pipe) => {
                 if let Some(service) = self.service(index) {
-                    service.output = Some(write);
+                    service.output = Some(pipe);
                 }
+                self.keep(index, Kind::Output);
             }
             Err(words) => self.complain(index, &words),
         }

@@ -310,8 +310,11 @@ impl Supervisor {
 
     /// Service and logger know of each other.
     pub(super) fn join(&mut self, main: u32, log: u32) {
+        let pipe = self.service(main).map(|service| service.name.clone());
+        let inode = pipe.and_then(|name| self.pipes.get(&name)).map_or(0, super::service::Pipe::inode);
         if let Some(service) = self.service(main) {
             service.kin = Kin::LoggedBy(log);
+            service.log_inode = inode;
         }
         if let Some(service) = self.service(log) {
             service.kin = Kin::LogOf(Some(main));

@@ -98,7 +98,8 @@ impl Supervisor {
         let entry = fold.entry(&self.fence, false).map_err(|fail| fail.to_string())?;
         let place = entry.as_ref().map_or(Place::Here, |entry| entry.place());
         use std::os::fd::AsFd;
-        let fds: Vec<_> = service.output.iter().flat_map(|fd| [(fd.as_fd(), 1), (fd.as_fd(), 2)]).collect();
+        let fds: Vec<_> =
+            service.output.iter().flat_map(|pipe| [1, 2].map(|n| (pipe.write.as_fd(), n))).collect();
         let child = self.spawner.spawn(program, &place, &fds);
         self.rubbish.push((child.as_ref().map_or(0, |child| child.pid), fold));
         child.map_err(|errno| sys::Fail::of("start the start check", errno).to_string())

@@ -47,12 +47,19 @@ pub(super) struct Script {
     pub(super) until: Option<Ms>,
 }
 
-/// The pipe from a service to its logger: both ends, so that neither sees the other's restarts.
+/// The pipe from a service to its logger or to the catcher: both ends, so that neither sees the other's restarts.
 pub(super) struct Pipe {
     /// The logger's end.
     pub(super) read: OwnedFd,
     /// The service's end.
     pub(super) write: OwnedFd,
+}
+
+impl Pipe {
+    /// By which it is known again; 0 if it can't be told.
+    pub(super) fn inode(&self) -> u64 {
+        nix::sys::stat::fstat(&self.write).map_or(0, |stat| stat.st_ino)
+    }
 }
 
 /// How a service stands to a log.
@@ -92,8 +99,10 @@ pub(super) struct Service {
     pub(super) scripts: Vec<Script>,
     /// Its logger, or whose logger it is.
     pub(super) kin: Kin,
-    /// Its end of the pipe to the catcher.
-    pub(super) output: Option<OwnedFd>,
+    /// The pipe to the catcher.
+    pub(super) output: Option<Pipe>,
+    /// The inode of the pipe to its logger.
+    pub(super) log_inode: u64,
     /// Where it says that it is ready.
     pub(super) ready: Option<OwnedFd>,
     /// Its name is no longer in the scan directory.
@@ -106,6 +115,8 @@ pub(super) struct Service {
     pub(super) recheck: Option<Ms>,
     /// Re-reads of an emptiness that is not there yet.
     pub(super) rereads: u32,
+    /// How often the kernel was asked in vain how its leader ended, which somebody else has yet to reap.
+    pub(super) strange_looks: usize,
     /// An end that is held back until the fold has been read often enough.
     pub(super) held: Option<Held>,
     /// We have sent the leader a signal that may have ended it.
@@ -168,12 +179,14 @@ impl Service {
             scripts: Vec::new(),
             kin: Kin::Alone,
             output: None,
+            log_inode: 0,
             ready: None,
             unlisted: false,
             alias: None,
             deadline: None,
             recheck: None,
             rereads: 0,
+            strange_looks: 0,
             held: None,
             struck: false,
             unacknowledged: None,
@@ -302,6 +315,7 @@ impl Service {
             generation: self.fold.generation(),
             notifies: self.settings.config.notifies,
             strayed: self.fold.strayed,
+            pipes: (self.log_inode, self.output.as_ref().map_or(0, Pipe::inode)),
             changed: self.shown_as.changed,
             restarts: self.shown_as.restarts,
             last_exit: self.shown_as.last_exit,

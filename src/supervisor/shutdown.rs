@@ -60,6 +60,11 @@ impl Supervisor {
         (1..times).for_each(|_| self.asked_to_end());
     }
 
+    /// How often the end has been asked for, as far as that matters.
+    pub(super) fn endings(&self) -> usize {
+        self.shutdown.as_ref().map_or(0, |shutdown| 1 + usize::from(shutdown.now))
+    }
+
     /// HUP: rescan; for `supervise` as TERM, as its signal would have ended djb's.
     pub(super) fn hung_up(&mut self) {
         match self.task {
@@ -134,9 +139,9 @@ impl Supervisor {
         true
     }
 
-    /// The guardian's pid: our parent, while there is one.
+    /// The guardian's pid, while there is one.
     pub(super) fn guardian_pid(&self) -> Option<i32> {
-        self.keeping.as_ref().map(|_| nix::unistd::getppid().as_raw())
+        self.keeping.as_ref().map(|keeping| keeping.guardian)
     }
 
     /// Start-up is over.

@@ -11,6 +11,8 @@ pub(super) enum Source {
     Directory,
     /// logind has opened a session.
     Sessions,
+    /// A new guardian may be there.
+    Meeting,
     /// Letters for a service.
     Control(u32),
     /// An adopted leader, not our child, has ended.
@@ -33,6 +35,7 @@ impl Source {
             Source::Ready(n) => (5, n),
             Source::Report(n) => (6, n),
             Source::Sessions => (7, 0),
+            Source::Meeting => (8, 0),
         };
         kind << 32 | u64::from(service)
     }
@@ -49,6 +52,7 @@ impl Source {
             5 => Source::Ready(service),
             6 => Source::Report(service),
             7 => Source::Sessions,
+            8 => Source::Meeting,
             _ => return None,
         })
     }
@@ -61,9 +65,17 @@ mod tests {
     #[test]
     fn every_source_survives_the_trip() {
         use Source::*;
-        for source in
-            [Signals, Guardian, Directory, Sessions, Control(0), Leader(1), Ready(u32::MAX), Report(7)]
-        {
+        for source in [
+            Signals,
+            Guardian,
+            Directory,
+            Sessions,
+            Meeting,
+            Control(0),
+            Leader(1),
+            Ready(u32::MAX),
+            Report(7),
+        ] {
             assert_eq!(Source::from_token(source.token()), Some(source));
         }
         assert_eq!(Source::from_token(u64::MAX), None);

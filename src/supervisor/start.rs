@@ -121,9 +121,9 @@ impl Supervisor {
         }
         if let Some(output) = &service.output {
             if !matches!(service.kin, Kin::LoggedBy(_)) {
-                fds.push((output.as_fd(), 1));
+                fds.push((output.write.as_fd(), 1));
             }
-            fds.push((output.as_fd(), 2));
+            fds.push((output.write.as_fd(), 2));
         }
         fds.extend_from_slice(extra);
         let place = entry.as_ref().map_or(Place::Here, |entry| entry.place());

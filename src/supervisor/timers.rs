@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Shutdown,
     /// A directory that was found without `run`: is it there now?
     Unpacking,
+    /// Is there another guardian by now?
+    Reunion,
 }
 
 /// The times to come, the next first.

@@ -3,12 +3,16 @@
 use crate::Fail;
 use nix::cmsg_space;
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
-    socketpair,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+    UnixCredentials, accept4, bind, connect, getsockopt, listen, recvmsg, sendmsg, socket, socketpair,
+    sockopt,
 };
+use nix::sys::stat::Mode;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 /// The most descriptors one message carries.
 pub const MOST: usize = 4;
@@ -93,6 +97,90 @@ impl Line {
     }
 }
 
+/// Where processes that have lost their guardian find the next one: a socket in the run directory.
+pub struct Meeting {
+    socket: OwnedFd,
+    path: PathBuf,
+}
+
+impl Meeting {
+    /// The socket's name.
+    pub const NAME: &str = "guardian";
+
+    /// Opens the meeting in `directory`, in place of one that was left behind. Its name appears there (as the target
+    /// of a rename) when it can be joined, and not before.
+    pub fn open(directory: &Path) -> Result<Meeting, Fail> {
+        let (path, fresh) = (directory.join(Self::NAME), directory.join(FRESH));
+        let fail = |errno| Fail::at("listen at", &path, errno);
+        let socket = seqpacket().map_err(fail)?;
+        let _ = std::fs::remove_file(&fresh);
+        let (_directory, address) = short(directory, FRESH).map_err(fail)?;
+        bind(socket.as_raw_fd(), &address).map_err(fail)?;
+        listen(&socket, Backlog::new(8).unwrap_or(Backlog::MAXALLOWABLE)).map_err(fail)?;
+        std::fs::rename(&fresh, &path).map_err(|e| Fail::io("rename", &fresh, &e))?;
+        Ok(Meeting { socket, path })
+    }
+
+    /// Somebody who has come, and his pid; `None` while nobody has.
+    pub fn accept(&self) -> Option<(Line, i32)> {
+        let fd = accept4(self.socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK).ok()?;
+        // SAFETY: the kernel has just made this descriptor for this process; nobody else knows it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let peer = peer(&fd)?;
+        Some((Line(fd), peer.pid()))
+    }
+}
+
+impl AsFd for Meeting {
+    /// Readable when somebody has come.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Meeting {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Line {
+    /// Joins the meeting in `directory`; with the pid of whoever opened it. Only one of our own user, or root, is
+    /// believed. `ENOENT` or `ECONNREFUSED` (one that was left behind) when there is none, `EPERM` if it is
+    /// somebody else's.
+    pub fn join(directory: &Path) -> Result<(Line, i32), Errno> {
+        let socket = seqpacket()?;
+        let (_directory, address) = short(directory, Meeting::NAME)?;
+        connect(socket.as_raw_fd(), &address)?;
+        let peer = peer(&socket).ok_or(Errno::ENOTCONN)?;
+        // SAFETY: takes nothing and cannot fail.
+        if peer.uid() != 0 && peer.uid() != unsafe { libc::geteuid() } {
+            return Err(Errno::EPERM);
+        }
+        Ok((Line(socket), peer.pid()))
+    }
+}
+
+fn seqpacket() -> Result<OwnedFd, Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
+}
+
+/// What the socket is called until it listens.
+const FRESH: &str = "guardian.new";
+
+/// The socket's address by way of a descriptor, as addresses hold 107 bytes only; see unix(7).
+fn short(directory: &Path, name: &str) -> Result<(OwnedFd, UnixAddr), Errno> {
+    let directory = open(directory, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let path = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
+    let address = UnixAddr::new(path.as_str())?;
+    Ok((directory, address))
+}
+
+fn peer(socket: &OwnedFd) -> Option<UnixCredentials> {
+    getsockopt(socket, sockopt::PeerCredentials).ok()
+}
+
 impl AsFd for Line {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -121,4 +209,28 @@ pub fn inherited(number: i32) -> Option<OwnedFd> {
     }
     // SAFETY: the number is open, and by this function's contract nothing in this process owns it yet.
     Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_meet_know_each_other() {
+        let directory =
+            std::env::temp_dir().join(format!("meeting-{}-{}", std::process::id(), "x".repeat(150)));
+        std::fs::create_dir(&directory).unwrap();
+        assert_eq!(Line::join(&directory).err(), Some(Errno::ENOENT));
+        let meeting = Meeting::open(&directory).unwrap();
+        assert!(meeting.accept().is_none());
+        let (theirs, host) = Line::join(&directory).unwrap();
+        let (ours, guest) = meeting.accept().unwrap();
+        assert_eq!((host, guest), (std::process::id() as i32, std::process::id() as i32));
+        ours.send(b"hello", &[]).unwrap();
+        assert_eq!(theirs.receive().unwrap().bytes, b"hello");
+        drop(meeting);
+        assert_eq!(Line::join(&directory).err(), Some(Errno::ENOENT));
+        std::fs::remove_dir(&directory).unwrap();
+    }
 }

@@ -1,5 +1,6 @@
 //! Processes as the kernel shows them: identity, kinship, signals that cannot hit a stranger.
 
+use crate::reap::Ending;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
@@ -61,10 +62,44 @@ impl Pidfd {
         nix::poll::poll(&mut fds, PollTimeout::ZERO) == Ok(1)
     }
 
+    /// How a process ended that was somebody else's child. Known from Linux 6.15 on, once it has been reaped; see
+    /// `PIDFD_GET_INFO` in linux/pidfd.h.
+    pub fn ending(&self) -> Option<Ending> {
+        let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+        let request = libc::_IOWR::<PidfdInfo>(PIDFS_IOCTL_MAGIC, 11);
+        // SAFETY: the request carries the size of the structure, which is valid to read and to fill.
+        let result = unsafe { libc::ioctl(self.0.as_raw_fd(), request, &raw mut info) };
+        (result == 0 && info.mask & PIDFD_INFO_EXIT != 0).then(|| Ending::of_status(info.exit_code))
+    }
+
     pub(crate) fn from_owned(fd: OwnedFd) -> Pidfd {
         Pidfd(fd)
     }
 }
+
+/// The kernel's `struct pidfd_info`, as it first was.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    /// pid, tgid, ppid; real, effective, saved and file-system uid and gid
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+#[cfg(test)]
+impl PidfdInfo {
+    /// Whether this kernel tells of ends.
+    fn is_known() -> bool {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+        (numbers.next(), numbers.next()) >= (Some(6), Some(15))
+    }
+}
+
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+const PIDFS_IOCTL_MAGIC: u32 = 0xff;
 
 impl AsFd for Pidfd {
     /// Readable once the process has ended (while still a zombie).
@@ -163,6 +198,20 @@ pub fn set_command_name(name: &std::ffi::CStr) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_a_process_ended_is_known_also_to_strangers() {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "read x; exit 7"]).stdin(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let pidfd = Pidfd::open(child.id() as i32).unwrap();
+        assert_eq!((pidfd.has_ended(), pidfd.ending()), (false, None));
+        child.wait().unwrap();
+        assert!(pidfd.has_ended());
+        // None before Linux 6.15
+        assert!(matches!(pidfd.ending(), Some(Ending::Code(7)) | None));
+        assert_eq!(pidfd.ending().is_some(), PidfdInfo::is_known());
+    }
 
     #[test]
     fn a_name_may_hold_parentheses_and_spaces() {

@@ -20,6 +20,14 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// From a status as wait(2) gives it.
+    pub fn of_status(status: i32) -> Ending {
+        match (status & 0x7f, status >> 8) {
+            (0, code) => Ending::Code(code as u8),
+            (number, _) => Ending::Signal { number: number as u8, core: status & 0x80 != 0 },
+        }
+    }
+
     /// The low byte of the wait status, as runit's `finish` gets it: the signal's number, + 128 with a core.
     pub fn status_byte(self) -> u8 {
         match self {

@@ -192,7 +192,7 @@ fn daemonised_with_a_leader() {
 
 #[test]
 fn daemonised_without_a_leader() {
-    let run = "#!/bin/sh\nfor n in 1 2; do setsid sh -c 'echo $$ >>starts; exec sleep 1000000' & done\n\
+    let run = "#!/bin/sh\n: >>starts\nfor n in 1 2; do setsid sh -c 'echo $$ >>starts; exec sleep 1000000' & done\n\
                while [ $(wc -l <starts) -lt 2 ]; do sleep 0.05; done\nmv starts daemons\necho run >>runs\n";
     let scene = Scene::with("headless", "squid", run);
     let is_headless = |phase| matches!(phase, Phase::Ready { leader: Leader::Nobody, .. });

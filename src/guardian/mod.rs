@@ -4,47 +4,47 @@
 //! supervisor again, takes note of orphans' ends and tells it, passes on what signals ask for, and keeps
 //! the catcher running. It knows nothing of services; what it can't do it says and goes on.
 
+mod reunion;
+mod ward;
+
 use crate::guardian_line::{Key, Kind, Say};
 use crate::say;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
+use reunion::Expected;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use sys::Fail;
 use sys::clock::monotonic_ms;
-use sys::handover::{Line, Nothing};
-use sys::process::{Identity, Pidfd, become_subreaper};
+use sys::handover::{Meeting, Nothing};
+use sys::process::{Identity, become_subreaper};
 use sys::reap::{Ending, Whom, peek, reap};
 use sys::signals::Signals;
-use sys::spawn::{Place, Program, Spawner};
-use sys::{Errno, Fail};
+use sys::spawn::Spawner;
+use ward::Ward;
 
 /// The number of the descriptor on which supervisor and catcher find their line to the guardian.
 pub const LINE: i32 = 3;
 /// A supervisor that lived shorter than this is not started again at once.
 const TOO_SHORT_MS: u64 = 1000;
 
-/// A process of ours: the supervisor or the catcher.
-struct Ward {
-    who: Identity,
-    pidfd: Pidfd,
-    line: Line,
-    /// What is still to be sent to it.
-    queue: VecDeque<Say>,
-    born: u64,
-}
-
 struct Guardian {
     directory: PathBuf,
+    /// The run directory.
+    run: PathBuf,
     environment: Vec<CString>,
     spawner: Spawner,
     signals: Signals,
     kept: HashMap<Key, Vec<OwnedFd>>,
     supervisor: Option<Ward>,
     catcher: Option<Ward>,
+    /// Where those come who have outlived their guardian.
+    meeting: Meeting,
+    /// A supervisor that has, and is to come.
+    expected: Option<Expected>,
     /// When a dead supervisor is to be started again.
     again: Option<u64>,
     /// When a dead catcher is to be started again.
@@ -59,20 +59,23 @@ struct Guardian {
     done: bool,
 }
 
-/// Runs until everything has been stopped; gives the exit code.
-pub fn run(directory: &Path) -> Result<u8, Fail> {
+/// Runs until everything in `directory` has been stopped, with what is known of it in `run`; gives the exit code.
+pub fn run(directory: &Path, run: &Path) -> Result<u8, Fail> {
     let spawner = Spawner::new()?;
     crate::limits::raise_descriptors();
     become_subreaper().map_err(|e| Fail::of("become the one that orphans return to", e))?;
     let chosen = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
     let mut guardian = Guardian {
         directory: directory.to_owned(),
+        run: run.to_owned(),
         environment: crate::environment::inherited(),
         spawner,
         signals: Signals::take(&chosen)?,
         kept: HashMap::new(),
         supervisor: None,
         catcher: None,
+        meeting: Meeting::open(run)?,
+        expected: None,
         again: None,
         catcher_again: None,
         endings: 0,
@@ -81,10 +84,14 @@ pub fn run(directory: &Path) -> Result<u8, Fail> {
         done: false,
     };
     guardian.start_catcher();
-    guardian.start_supervisor();
+    guardian.expect_survivor();
+    if guardian.expected.is_none() {
+        guardian.start_supervisor();
+    }
     loop {
         guardian.wait();
         guardian.take_signals();
+        guardian.receive_survivor();
         // first what the supervisor had to say, then whether it has ended
         guardian.listen();
         guardian.look_at_children();
@@ -105,7 +112,8 @@ impl Guardian {
     /// The one blocking call.
     fn wait(&self) {
         let now = monotonic_ms();
-        let timeout = match self.again.into_iter().chain(self.catcher_again).min() {
+        let times = [self.again, self.catcher_again, self.expected.as_ref().and_then(Expected::patience)];
+        let timeout = match times.into_iter().flatten().min() {
             Some(at) => PollTimeout::try_from(at.saturating_sub(now) as i32 + 1).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
         };
@@ -114,7 +122,10 @@ impl Guardian {
             let mut flags = PollFlags::POLLIN;
             flags.set(PollFlags::POLLOUT, !ward.queue.is_empty());
             fds.push(PollFd::new(ward.line.as_fd(), flags));
+            fds.push(PollFd::new(ward.pidfd.as_fd(), PollFlags::POLLIN));
         }
+        fds.push(PollFd::new(self.meeting.as_fd(), PollFlags::POLLIN));
+        fds.extend(self.expected.iter().map(Expected::awaited));
         // an interrupted or failed poll only means looking once more
         let _ = poll(&mut fds, timeout);
     }
@@ -137,12 +148,10 @@ impl Guardian {
 
     fn look_at_children(&mut self) {
         // each by name first: an orphan not yet reaped hides those behind it from "any"
-        if let Some(ending) =
-            self.supervisor.as_ref().and_then(|w| reap(Whom::Pid(w.who.pid))).map(|(_, e)| e)
-        {
+        if let Some(ending) = self.supervisor.as_ref().and_then(Ward::ended) {
             self.supervisor_ended(ending);
         }
-        if self.catcher.as_ref().and_then(|w| reap(Whom::Pid(w.who.pid))).is_some() {
+        if self.catcher.as_ref().and_then(Ward::ended).is_some() {
             let born = self.catcher.take().map_or(0, |ward| ward.born);
             if !self.done {
                 say::warning("the catcher died; starting another");
@@ -195,6 +204,10 @@ impl Guardian {
         self.again = Some(next_start(born));
     }
 
+    fn start(&mut self, name: &str, queue: VecDeque<Say>) -> Result<Ward, Fail> {
+        Ward::start(name, &self.directory, &self.environment, &mut self.spawner, queue)
+    }
+
     fn start_supervisor(&mut self) {
         let kept = self.kept.keys().cloned().map(Say::Kept);
         let queue = kept.chain(vec![Say::Ending; self.endings]).chain([Say::AllKept]).collect();
@@ -218,23 +231,6 @@ impl Guardian {
                 self.catcher_again = Some(monotonic_ms() + TOO_SHORT_MS);
             }
         }
-    }
-
-    fn start(&mut self, name: &str, queue: VecDeque<Say>) -> Result<Ward, Fail> {
-        let (ours, theirs) = Line::pair()?;
-        let fail = |errno: Errno| Fail::of("start another pinfold process", errno);
-        let c = |bytes: &[u8]| CString::new(bytes).map_err(|_| fail(Errno::EINVAL));
-        let program = Program {
-            file: c"/proc/self/exe".into(),
-            arguments: vec![c(name.as_bytes())?, c(self.directory.as_os_str().as_bytes())?],
-            environment: self.environment.clone(),
-            directory: c"/".into(),
-            // a terminal's interrupt is for the guardian alone: heard by both, it would count as two
-            session: true,
-        };
-        let child = self.spawner.spawn(program, &Place::Here, &[(theirs.as_fd(), LINE)]).map_err(fail)?;
-        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
-        Ok(Ward { who, pidfd: child.pidfd, line: ours, queue, born: monotonic_ms() })
     }
 
     fn listen(&mut self) {
@@ -278,25 +274,14 @@ impl Guardian {
             }
             Say::Started => self.proven = true,
             Say::Done => self.done = true,
-            Say::Kept(_) | Say::AllKept | Say::Ended(..) | Say::Ending | Say::Rescan => {}
+            Say::Ending => self.endings += 1,
+            Say::Kept(_) | Say::AllKept | Say::Ended(..) | Say::Rescan | Say::Voice => {}
         }
     }
 
     fn speak(&mut self) {
         for ward in [&mut self.supervisor, &mut self.catcher].into_iter().flatten() {
-            while let Some(say) = ward.queue.front() {
-                let fds: Vec<BorrowedFd<'_>> = match say {
-                    Say::Kept(key) => self.kept.get(key).into_iter().flatten().map(AsFd::as_fd).collect(),
-                    _ => Vec::new(),
-                };
-                match ward.line.send(&say.encode(), &fds) {
-                    Ok(()) => {}
-                    Err(Errno::EAGAIN) => break,
-                    // it is dying; its successor gets everything anew
-                    Err(_) => {}
-                }
-                ward.queue.pop_front();
-            }
+            ward.speak(&self.kept);
         }
     }
 
@@ -306,10 +291,10 @@ impl Guardian {
             return None;
         }
         if self.catcher.is_some() {
-            // the end of its line tells it to read what is left, and go
+            // it reads what is left, and goes
             self.kept.clear();
-            let catcher = self.catcher.take()?;
-            let Ward { who, pidfd, line, .. } = catcher;
+            let Ward { who, pidfd, line, .. } = self.catcher.take()?;
+            let _ = line.send(&Say::Done.encode(), &[]);
             drop(line);
             let _ = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::from(5000u16));
             reap(Whom::Pid(who.pid));
