@@ -1,11 +1,13 @@
 //! Environments for programs that are started: as byte strings, ready for exec.
 
+use crate::upgrade::VARIABLES;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 
-/// This process's own environment.
+/// This process's own environment, but for what a predecessor in it has left to it.
 pub fn inherited() -> Vec<CString> {
-    std::env::vars_os().filter_map(|(name, value)| entry(&name, &value)).collect()
+    let variables = std::env::vars_os().filter(|(name, _)| !VARIABLES.iter().any(|ours| name == ours));
+    variables.filter_map(|(name, value)| entry(&name, &value)).collect()
 }
 
 fn entry(name: &std::ffi::OsStr, value: &std::ffi::OsStr) -> Option<CString> {

@@ -28,6 +28,10 @@ pub enum Say {
     Voice,
     /// Guardian: the scan directory is to be read anew.
     Rescan,
+    /// Guardian: a new executable is to take your place, as it has taken mine.
+    Upgrade,
+    /// Supervisor: whoever takes my place is to be told what a new supervisor is told.
+    Again,
     /// Guardian: this orphan has ended, and stays a zombie until [`Say::Reap`].
     Ended(Identity, Ending),
 }
@@ -70,6 +74,8 @@ impl Say {
             Say::Ending => bytes.push(b'T'),
             Say::Rescan => bytes.push(b'H'),
             Say::Voice => bytes.push(b'V'),
+            Say::Upgrade => bytes.push(b'U'),
+            Say::Again => bytes.push(b'G'),
             Say::Done => bytes.push(b'X'),
             Say::Started => bytes.push(b'S'),
             Say::Reap(who) => {
@@ -101,6 +107,8 @@ impl Say {
             b'T' => Say::Ending,
             b'H' => Say::Rescan,
             b'V' => Say::Voice,
+            b'U' => Say::Upgrade,
+            b'G' => Say::Again,
             b'X' => Say::Done,
             b'S' => Say::Started,
             b'R' => Say::Reap(whose(rest)?),
@@ -119,6 +127,20 @@ impl Say {
 }
 
 impl Key {
+    /// As text for a successor in the guardian's place: the kind's number and the name in hexadecimal digits.
+    pub fn to_text(&self) -> String {
+        let name: String = self.name.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{} {name}", self.kind as u8)
+    }
+
+    /// From these two words.
+    pub fn from_text(kind: &str, name: &str) -> Option<Key> {
+        let kind = *KINDS.get(kind.parse::<usize>().ok()?)?;
+        let digits = name.as_bytes().chunks(2);
+        let name = digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        Some(Key { kind, name: name.collect::<Option<Vec<u8>>>()? })
+    }
+
     fn encode(&self, tag: u8, bytes: &mut Vec<u8>) {
         bytes.extend([tag, self.kind as u8]);
         bytes.extend_from_slice(&self.name);
@@ -151,6 +173,9 @@ mod tests {
         let name = vec![b'x'; 259];
         for kind in KINDS {
             let key = Key { kind, name: name.clone() };
+            let text = key.to_text();
+            let (first, second) = text.split_once(' ').unwrap();
+            assert_eq!(Key::from_text(first, second).as_ref(), Some(&key));
             for say in [Say::Keep(key.clone()), Say::Drop(key.clone()), Say::Kept(key)] {
                 assert_eq!(Say::decode(&say.encode()), Some(say));
             }
@@ -161,7 +186,9 @@ mod tests {
             let say = Say::Ended(who, ending);
             assert_eq!(Say::decode(&say.encode()), Some(say));
         }
-        for say in [Say::AllKept, Say::Voice, Say::Started, Say::Done, Say::Reap(who)] {
+        for say in
+            [Say::AllKept, Say::Voice, Say::Upgrade, Say::Again, Say::Started, Say::Done, Say::Reap(who)]
+        {
             assert_eq!(Say::decode(&say.encode()), Some(say));
         }
         assert_eq!(Say::decode(b"?"), None);

@@ -20,3 +20,4 @@ pub mod service;
 pub mod supervisor;
 pub mod table;
 pub mod tools;
+pub mod upgrade;

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use sys::process::Identity;
 use sys::{Errno, Fail, files};
 
-const MAGIC: u64 = u64::from_le_bytes(*b"pinfold1");
+/// The form of head and records; another form is no table of ours.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"pinfold2");
 /// The file's name in the run directory.
 pub const NAME: &str = "table";
 
@@ -33,6 +34,8 @@ pub struct Head {
     pub house: Vec<u8>,
     /// What this containment cannot catch; empty for nothing.
     pub cannot_catch: String,
+    /// When this supervisor, or this image of it, began: milliseconds on the monotonic clock.
+    pub since: u64,
 }
 
 /// The supervisor's side of it.
@@ -126,6 +129,7 @@ impl Head {
         put.text(self.containment.as_bytes(), 16);
         put.text(&self.house, 256);
         put.text(self.cannot_catch.as_bytes(), 256);
+        put.u64(self.since);
         let sum = crate::place::hash(&bytes[..SIZE - 8]);
         bytes[SIZE - 8..].copy_from_slice(&sum.to_le_bytes());
         bytes
@@ -149,7 +153,8 @@ impl Head {
         let containment = String::from_utf8_lossy(&take.text(16)?).into_owned();
         let house = take.text(256)?;
         let cannot_catch = String::from_utf8_lossy(&take.text(256)?).into_owned();
-        Some(Head { boot, supervisor, guardian, directory, containment, house, cannot_catch })
+        let since = take.u64()?;
+        Some(Head { boot, supervisor, guardian, directory, containment, house, cannot_catch, since })
     }
 }
 

@@ -19,3 +19,5 @@ mod scanning;
 mod scene;
 #[path = "svscan/takeover.rs"]
 mod takeover;
+#[path = "svscan/upgrade.rs"]
+mod upgrade;

@@ -2,6 +2,7 @@
 
 use crate::guardian::{self, LINE};
 use crate::supervisor::{Supervisor, Task};
+use crate::upgrade::{self, Succession};
 use crate::{place, say};
 use compat::errors::{Die, code};
 use std::ffi::{OsStr, OsString};
@@ -17,18 +18,26 @@ pub(super) fn svscan(args: &[OsString]) -> u8 {
 }
 
 fn try_svscan(directory: Option<&OsStr>) -> Result<u8, Die> {
+    let Succession { limit, handover } = upgrade::succession();
     let directory = enter("svscan", directory)?;
     let run = run_directory("svscan", &directory)?;
-    let _lock = sys::files::lock(&run.join("lock")).map_err(|fail| {
-        if fail.errno == sys::Errno::EAGAIN {
-            return Die::fatal(
-                "svscan",
-                &[directory.as_os_str().as_bytes(), b" is scanned by another svscan already"],
-            );
+    let fatal = |fail: Fail| fatal("svscan", &fail);
+    let ended = match (limit, handover.and_then(sys::handover::inherited)) {
+        (Some(limit), Some(text)) => {
+            sys::process::set_command_name(c"svscan");
+            guardian::succeed(&directory, &run, text, limit).map_err(fatal)
         }
-        fatal("svscan", &fail)
-    })?;
-    let ended = guardian::run(&directory, &run).map_err(|fail| fatal("svscan", &fail));
+        _ => {
+            let lock = sys::files::lock(&run.join("lock")).map_err(|fail| {
+                if fail.errno == sys::Errno::EAGAIN {
+                    let words = [directory.as_os_str().as_bytes(), b" is scanned by another svscan already"];
+                    return Die::fatal("svscan", &words);
+                }
+                fatal(fail)
+            })?;
+            guardian::run(&directory, &run, lock).map_err(fatal)
+        }
+    };
     if let Ok(0) = ended {
         crate::place::remove(&run);
     }
@@ -47,7 +56,8 @@ fn try_supervise(args: &[OsString]) -> Result<u8, Die> {
     let run = run_directory("supervise", &directory)?;
     // before anything else is touched: it may be another's
     let _lock = sys::files::lock(&run.join("lock")).map_err(|fail| not_locked(given, &fail))?;
-    let supervisor = Supervisor::open(Task::One(directory), None).map_err(|fail| not_locked(given, &fail))?;
+    let supervisor =
+        Supervisor::open(Task::One(directory), None, None).map_err(|fail| not_locked(given, &fail))?;
     if supervisor.run() {
         place::remove(&run);
     }
@@ -75,9 +85,10 @@ fn run_directory(program: &str, directory: &Path) -> Result<PathBuf, Die> {
 pub(super) fn supervisor(args: &[OsString]) -> u8 {
     say::speaks("svscan");
     sys::process::set_command_name(c"pinfold");
+    let limit = upgrade::succession().limit;
     let line = sys::handover::inherited(LINE).map(Line::from_fd);
     let directory = PathBuf::from(args.get(1).cloned().unwrap_or_default());
-    let opened = Supervisor::open(Task::Directory(directory), line);
+    let opened = Supervisor::open(Task::Directory(directory), line, limit);
     code(opened.map_err(|fail| fatal("svscan", &fail)).map(|supervisor| {
         supervisor.run();
         0
@@ -90,6 +101,12 @@ pub(super) fn catcher(args: &[OsString]) -> u8 {
     sys::process::set_command_name(c"pinfold-catcher");
     let run = place::base().join(place::escape(args.get(1).map_or(OsStr::new(""), OsString::as_os_str)));
     code(crate::catcher::run(&run).map(|()| 0).map_err(|fail| fatal("svscan", &fail)))
+}
+
+/// What another version wants to know before this one takes its place.
+pub(super) fn forms(_: &[OsString]) -> u8 {
+    use std::io::Write;
+    u8::from(std::io::stdout().write_all(upgrade::forms().as_bytes()).is_err())
 }
 
 /// Changes to the directory and gives its real path.

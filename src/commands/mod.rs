@@ -27,6 +27,7 @@ mod stop;
 mod tables;
 mod terminal;
 mod tree;
+mod upgrade;
 mod verbs;
 mod vigil;
 mod wait;
@@ -66,9 +67,13 @@ pub const APPLETS: &[Applet] = &[
     ),
 ];
 
-/// Names that pinfold gives its own processes, for `ps`; not for people to call.
-const OWN: &[Applet] =
-    &[applet("pinfold:", lasting::supervisor, ""), applet("pinfold-catcher:", lasting::catcher, "")];
+/// Names that pinfold gives its own processes, for `ps`, and by which it asks another version of itself; not for people to
+/// call.
+const OWN: &[Applet] = &[
+    applet("pinfold:", lasting::supervisor, ""),
+    applet("pinfold-catcher:", lasting::catcher, ""),
+    applet(crate::upgrade::ASK, lasting::forms, ""),
+];
 
 /// The verbs of `pinfold` itself: no tools with names of their own.
 const VERBS: Applet = applet("pinfold", pinfold, "");

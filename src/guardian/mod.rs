@@ -5,6 +5,7 @@
 //! the catcher running. It knows nothing of services; what it can't do it says and goes on.
 
 mod reunion;
+mod upgrade;
 mod ward;
 
 use crate::guardian_line::{Key, Kind, Say};
@@ -33,8 +34,11 @@ const TOO_SHORT_MS: u64 = 1000;
 
 struct Guardian {
     directory: PathBuf,
-    /// The run directory.
+    /// The run directory, which is locked for as long as we are its guardian.
     run: PathBuf,
+    lock: OwnedFd,
+    /// Where our executable was found, and its successor will be.
+    executable: PathBuf,
     environment: Vec<CString>,
     spawner: Spawner,
     signals: Signals,
@@ -59,47 +63,28 @@ struct Guardian {
     done: bool,
 }
 
-/// Runs until everything in `directory` has been stopped, with what is known of it in `run`; gives the exit code.
-pub fn run(directory: &Path, run: &Path) -> Result<u8, Fail> {
-    let spawner = Spawner::new()?;
-    crate::limits::raise_descriptors();
-    become_subreaper().map_err(|e| Fail::of("become the one that orphans return to", e))?;
-    let chosen = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
-    let mut guardian = Guardian {
-        directory: directory.to_owned(),
-        run: run.to_owned(),
-        environment: crate::environment::inherited(),
-        spawner,
-        signals: Signals::take(&chosen)?,
-        kept: HashMap::new(),
-        supervisor: None,
-        catcher: None,
-        meeting: Meeting::open(run)?,
-        expected: None,
-        again: None,
-        catcher_again: None,
-        endings: 0,
-        told: Vec::new(),
-        proven: false,
-        done: false,
-    };
+/// Runs until everything in `directory` has been stopped, with what is known of it in `run`, which `lock` locks; gives
+/// the exit code.
+pub fn run(directory: &Path, run: &Path, lock: OwnedFd) -> Result<u8, Fail> {
+    let mut guardian = Guardian::new(directory, run, lock, None)?;
     guardian.start_catcher();
     guardian.expect_survivor();
     if guardian.expected.is_none() {
         guardian.start_supervisor();
     }
-    loop {
-        guardian.wait();
-        guardian.take_signals();
-        guardian.receive_survivor();
-        // first what the supervisor had to say, then whether it has ended
-        guardian.listen();
-        guardian.look_at_children();
-        guardian.speak();
-        if let Some(code) = guardian.ended() {
-            return Ok(code);
-        }
+    guardian.go_on()
+}
+
+/// The same, in the place of a predecessor: `text` is what it has written down, `limit` what it was started with.
+pub fn succeed(directory: &Path, run: &Path, text: OwnedFd, limit: (u64, u64)) -> Result<u8, Fail> {
+    let lock = upgrade::lock(&text).ok_or(Fail::of("find the lock", sys::Errno::EBADF))?;
+    let mut guardian = Guardian::new(directory, run, lock, Some(limit))?;
+    guardian.succeed(text)?;
+    guardian.start_catcher();
+    if guardian.supervisor.is_none() {
+        guardian.start_supervisor();
     }
+    guardian.go_on()
 }
 
 /// When a process of ours that was started at `born` and has died is started again.
@@ -109,6 +94,51 @@ fn next_start(born: u64) -> u64 {
 }
 
 impl Guardian {
+    fn new(directory: &Path, run: &Path, lock: OwnedFd, limit: Option<(u64, u64)>) -> Result<Guardian, Fail> {
+        let mut spawner = Spawner::new()?;
+        if let Some((soft, hard)) = limit {
+            spawner.set_child_limit(soft, hard);
+        }
+        crate::limits::raise_descriptors();
+        become_subreaper().map_err(|e| Fail::of("become the one that orphans return to", e))?;
+        let chosen = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
+        Ok(Guardian {
+            directory: directory.to_owned(),
+            run: run.to_owned(),
+            lock,
+            executable: crate::upgrade::executable()?,
+            environment: crate::environment::inherited(),
+            spawner,
+            signals: Signals::take(&chosen)?,
+            kept: HashMap::new(),
+            supervisor: None,
+            catcher: None,
+            meeting: Meeting::open(run)?,
+            expected: None,
+            again: None,
+            catcher_again: None,
+            endings: 0,
+            told: Vec::new(),
+            proven: false,
+            done: false,
+        })
+    }
+
+    fn go_on(mut self) -> Result<u8, Fail> {
+        loop {
+            self.wait();
+            self.take_signals();
+            self.receive_survivor();
+            // first what the supervisor had to say, then whether it has ended
+            self.listen();
+            self.look_at_children();
+            self.speak();
+            if let Some(code) = self.ended() {
+                return Ok(code);
+            }
+        }
+    }
+
     /// The one blocking call.
     fn wait(&self) {
         let now = monotonic_ms();
@@ -137,6 +167,10 @@ impl Guardian {
             let say = match signal {
                 Signal::SIGTERM | Signal::SIGINT => Say::Ending,
                 Signal::SIGHUP => Say::Rescan,
+                Signal::SIGUSR1 => {
+                    self.upgrade();
+                    continue;
+                }
                 _ => continue,
             };
             self.endings += usize::from(say == Say::Ending);
@@ -208,10 +242,14 @@ impl Guardian {
         Ward::start(name, &self.directory, &self.environment, &mut self.spawner, queue)
     }
 
-    fn start_supervisor(&mut self) {
+    /// What a new supervisor is told first.
+    fn everything(&self) -> VecDeque<Say> {
         let kept = self.kept.keys().cloned().map(Say::Kept);
-        let queue = kept.chain(vec![Say::Ending; self.endings]).chain([Say::AllKept]).collect();
-        match self.start("pinfold:", queue) {
+        kept.chain(vec![Say::Ending; self.endings]).chain([Say::AllKept]).collect()
+    }
+
+    fn start_supervisor(&mut self) {
+        match self.start("pinfold:", self.everything()) {
             Ok(ward) => self.supervisor = Some(ward),
             Err(fail) => {
                 say::warning(&format!("{fail}; trying again in a second"));
@@ -275,7 +313,15 @@ impl Guardian {
             Say::Started => self.proven = true,
             Say::Done => self.done = true,
             Say::Ending => self.endings += 1,
-            Say::Kept(_) | Say::AllKept | Say::Ended(..) | Say::Rescan | Say::Voice => {}
+            Say::Again => {
+                let everything = self.everything();
+                if let Some(supervisor) = &mut self.supervisor {
+                    supervisor.queue.extend(everything);
+                }
+                self.told.clear();
+                self.tell_of_orphans();
+            }
+            Say::Kept(_) | Say::AllKept | Say::Ended(..) | Say::Rescan | Say::Voice | Say::Upgrade => {}
         }
     }
 

@@ -96,12 +96,13 @@ impl Supervisor {
         self.fence.forget_walk();
         let Some((index, role)) = self.pids.remove(&pid) else {
             // a child that never got as far as being recorded may have left a verdict; nobody will ask
+            let _ = self.spawner.verdict(pid);
             self.stranger_ended = true;
             return;
         };
         match role {
             Role::Leader => self.leader_ended(index, pid, ending),
-            Role::Finish => self.finish_ended(index, ending),
+            Role::Finish => self.finish_ended(index, pid, ending),
             Role::Script => self.script_ended(index, pid, ending),
             Role::Stray => {}
             Role::Root => self.root_ended(index, pid),
@@ -157,7 +158,10 @@ impl Supervisor {
         self.to_look.push(index);
     }
 
-    fn finish_ended(&mut self, index: u32, ending: Ending) {
+    fn finish_ended(&mut self, index: u32, pid: i32, ending: Ending) {
+        if let Some(why) = self.spawner.verdict(pid) {
+            self.complain(index, &format!("finish could not be executed: {}", why.errno.desc()));
+        }
         let Some(service) = self.service(index) else { return };
         service.finish = None;
         service.rereads = 0;

@@ -68,6 +68,11 @@ impl Keeping {
         Keeping { line, guardian, queue: VecDeque::new(), full: false }
     }
 
+    /// Says something at once, before anything that is still to be said.
+    pub(super) fn tell(&self, say: &Say) -> Result<(), Errno> {
+        self.line.send(&say.encode(), &[])
+    }
+
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.line.as_fd()
     }
@@ -94,6 +99,11 @@ impl Supervisor {
 
     pub(super) fn reap_at_guardian(&mut self, who: Identity) {
         self.note(Note::Plain(Say::Reap(who)));
+    }
+
+    /// Whether something is still to be said.
+    pub(super) fn says_to_guardian(&self) -> bool {
+        self.keeping.as_ref().is_some_and(|keeping| !keeping.queue.is_empty())
     }
 
     /// Sends what the line takes; never waits.
@@ -162,6 +172,7 @@ impl Supervisor {
                     Some(Say::Ended(who, ending)) => self.orphan_ended(who, ending),
                     Some(Say::Ending) => self.asked_to_end(),
                     Some(Say::Rescan) => self.hung_up(),
+                    Some(Say::Upgrade) => self.asked_to_upgrade(),
                     Some(Say::Voice) => {
                         take_voice(&message.fds);
                         self.guardian_spoke();

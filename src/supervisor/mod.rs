@@ -25,6 +25,7 @@ mod source;
 mod start;
 mod strays;
 mod timers;
+mod upgrade;
 
 use crate::fold::{Fence, Fold};
 use crate::machine::{self, Action, Event, Ms};
@@ -121,6 +122,12 @@ pub struct Supervisor {
     logind: Option<Inotify>,
     /// The run directory, while there is no guardian.
     reunion: Option<Inotify>,
+    /// When this image of the supervisor began.
+    since: Ms,
+    /// Where our executable was found.
+    executable: PathBuf,
+    /// A new executable is to take our place, as soon as nobody is on his way into a program.
+    upgrading: bool,
     /// The login uid that this process, and so its services, have by birth.
     own_login: Option<u32>,
     /// A process that is nobody's we know has ended: all that wait look again.
@@ -276,6 +283,7 @@ impl Supervisor {
                 Kind::Unpacking => self.unpacking_due(),
                 Kind::Rubbish => self.clear_rubbish(),
                 Kind::Reunion => self.seek_guardian(),
+                Kind::Upgrade => {}
                 Kind::Shutdown => {}
             }
         }
@@ -293,6 +301,9 @@ impl Supervisor {
         self.spawner.reclaim();
         self.flush_guardian();
         self.free.append(&mut self.freed);
+        if self.upgrading {
+            self.upgrade();
+        }
     }
 
     fn is_over(&self) -> bool {

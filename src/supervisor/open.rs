@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use sys::Fail;
+use sys::clock::monotonic_ms;
 use sys::handover::Line;
 use sys::process::{Identity, become_subreaper};
 use sys::signals::Signals;
@@ -24,14 +25,19 @@ pub(super) const CONTAINMENT: &str = "PINFOLD_CONTAINMENT";
 
 impl Supervisor {
     /// A supervisor for `task`, with `line` to its guardian if it has one: what an earlier supervisor left is
-    /// taken over, everything else in the directory is taken up.
-    pub fn open(task: Task, line: Option<Line>) -> Result<Supervisor, Fail> {
+    /// taken over, everything else in the directory is taken up. `limit` on descriptors (soft, hard) is what services
+    /// get, if it is not the present one.
+    pub fn open(task: Task, line: Option<Line>, limit: Option<(u64, u64)>) -> Result<Supervisor, Fail> {
+        let executable = crate::upgrade::executable()?;
         let line = match line {
             // the tray is about to be laid over its number
             Some(line) => Some(Line::from_fd(sys::spawn::above_tray(std::os::fd::AsFd::as_fd(&line))?)),
             None => None,
         };
         let mut spawner = Spawner::new()?;
+        if let Some((soft, hard)) = limit {
+            spawner.set_child_limit(soft, hard);
+        }
         crate::limits::raise_descriptors();
         become_subreaper().map_err(|e| Fail::of("become the one that orphans return to", e))?;
         let run = make_run(&task)?;
@@ -69,6 +75,9 @@ impl Supervisor {
             leaders_ended: Vec::new(),
             logind: None,
             reunion: None,
+            since: monotonic_ms(),
+            executable,
+            upgrading: false,
             own_login: cgroup::strays::login_uid(std::process::id() as i32),
             stranger_ended: false,
             children_ended: true,
@@ -128,6 +137,7 @@ impl Supervisor {
                 .house()
                 .map_or(Vec::new(), |house| house.path().as_os_str().as_bytes().to_vec()),
             cannot_catch: containment.cannot_catch.join("; "),
+            since: self.since,
         };
         if let Err(errno) = self.table.put_head(&head) {
             say::warning(&Fail::at("write", &self.run.join(table::NAME), errno).to_string());

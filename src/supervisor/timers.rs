@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Unpacking,
     /// Is there another guardian by now?
     Reunion,
+    /// Can the new executable take our place now?
+    Upgrade,
 }
 
 /// The times to come, the next first.

@@ -3,7 +3,8 @@
 use crate::Fail;
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
     UnixCredentials, accept4, bind, connect, getsockopt, listen, recvmsg, sendmsg, socket, socketpair,
@@ -198,10 +199,29 @@ fn owned(message: &nix::sys::socket::RecvMsg<'_, '_, ()>) -> Vec<OwnedFd> {
     fds
 }
 
+/// Lets a descriptor outlive an exec, or not.
+pub fn outlives_exec(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno> {
+    let flags = if on { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
+    fcntl(fd, FcntlArg::F_SETFD(flags)).map(drop)
+}
+
+/// Something written down in memory, from its beginning.
+pub fn written_down(text: &[u8]) -> Result<OwnedFd, Errno> {
+    let fd = memfd_create("handover", MFdFlags::MFD_CLOEXEC)?;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let written = nix::unistd::write(&fd, rest)?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    nix::unistd::lseek(&fd, 0, nix::unistd::Whence::SeekSet)?;
+    Ok(fd)
+}
+
 /// Takes ownership of a descriptor that this process inherited by number over exec.
 ///
-/// Must be called at most once for a number, before anything else is opened; that is why it asks the
-/// kernel first. Returns `None` if the number is not open.
+/// Must be called at most once for a number, and only for one that whoever was exec'ed from has left open on
+/// purpose: nothing that this process opens itself can have got that number. It asks the kernel first;
+/// `None` if the number is not open.
 pub fn inherited(number: i32) -> Option<OwnedFd> {
     // SAFETY: F_GETFD takes no pointer and changes nothing.
     if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {

@@ -223,6 +223,22 @@ impl Spawner {
         Some(self.failures.swap_remove(found).1)
     }
 
+    /// Leaves `fd` open under `number`, which is on the tray, for the program that is about to take this one's
+    /// place; or takes the number back.
+    pub fn leave(&self, fd: Option<BorrowedFd<'_>>, number: i32) -> Result<(), Fail> {
+        let Some(fd) = fd else { return self.put(&self.null, number) };
+        self.put(&fd, number)?;
+        // SAFETY: F_SETFD takes an integer, and the number is on the tray, which this type owns.
+        let result = unsafe { libc::fcntl(number, libc::F_SETFD, 0) };
+        Errno::result(result).map(drop).map_err(|e| Fail::of("leave a descriptor open", e))
+    }
+
+    /// Whether no child is on its way to its program: why it does not get there would be lost with this memory.
+    pub fn is_idle(&mut self) -> bool {
+        self.reclaim();
+        self.slots.iter().all(|slot| slot.pid == 0)
+    }
+
     /// Frees the slots of children that have left our memory, and closes what was on their trays.
     /// Cheap when there are none.
     pub fn reclaim(&mut self) {

@@ -67,14 +67,37 @@ fn closed() -> [bool; 3] {
     fds.map(|fd| fd.revents & libc::POLLNVAL != 0)
 }
 
+/// What a program that took this process's place by exec was started with, and its successor counts as: it
+/// blocks all signals itself.
+static SUCCEEDED: OnceLock<(SigSet, bool)> = OnceLock::new();
+
 /// Whether the program was started with SIGPIPE ignored.
 pub fn sigpipe_ignored() -> bool {
-    AT_START.get().is_some_and(|start| start.sigpipe_ignored)
+    let own = || AT_START.get().is_some_and(|start| start.sigpipe_ignored);
+    SUCCEEDED.get().map_or_else(own, |(_, ignored)| *ignored)
 }
 
 /// The signals that were blocked when the program was started.
 pub fn signal_mask() -> SigSet {
-    AT_START.get().map_or(SigSet::empty(), |start| start.mask)
+    let own = || AT_START.get().map_or(SigSet::empty(), |start| start.mask);
+    SUCCEEDED.get().map_or_else(own, |(mask, _)| *mask)
+}
+
+/// The same two as text, for a program that is about to take this process's place: the blocked signals'
+/// numbers, `-` if there are none, and 1 or 0.
+pub fn as_text() -> String {
+    let numbers: Vec<String> = signal_mask().iter().map(|signal| (signal as i32).to_string()).collect();
+    let mask = if numbers.is_empty() { "-".to_owned() } else { numbers.join(",") };
+    format!("{mask} {}", u8::from(sigpipe_ignored()))
+}
+
+/// To be called first thing by the program that has taken the place, with that text; `None` if it is none.
+pub fn succeed(text: &str) -> Option<()> {
+    let (mask, ignored) = text.split_once(' ')?;
+    let numbers = mask.split(',').filter(|number| *number != "-");
+    let signals = numbers.map(|number| Signal::try_from(number.parse::<i32>().ok()?).ok());
+    let mask: SigSet = signals.collect::<Option<Vec<_>>>()?.into_iter().collect();
+    SUCCEEDED.set((mask, ignored == "1")).ok()
 }
 
 /// Gives SIGPIPE back the disposition the program was started with, which is usually to die of it.
