@@ -1,6 +1,8 @@
 //! The one executable: called by a classic tool's name it is that tool, and `pinfold NAME ARGUMENTS`
 //! does the same.
 
+mod process_one;
+
 use pinfold::commands::{find, pinfold};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -8,7 +10,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    ExitCode::from(dispatch(&args))
+    let code = dispatch(&args);
+    if code == 0 {
+        process_one::power_off_if_last();
+    }
+    ExitCode::from(code)
 }
 
 fn dispatch(args: &[OsString]) -> u8 {
