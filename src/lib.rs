@@ -20,4 +20,5 @@ pub mod service;
 pub mod supervisor;
 pub mod table;
 pub mod tools;
+pub mod trace;
 pub mod upgrade;

@@ -10,6 +10,9 @@
 //! (`model/mutants.rs`). Real times are too many to exhaust: `model/walk.rs` walks there at random.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+#[path = "model/conform.rs"]
+mod conform;
 #[path = "model/explore.rs"]
 mod explore;
 #[path = "model/graph.rs"]
@@ -22,6 +25,8 @@ mod moves;
 mod mutants;
 #[path = "model/progress.rs"]
 mod progress;
+#[path = "model/real.rs"]
+mod real;
 #[path = "model/supervisor.rs"]
 mod supervisor;
 #[path = "model/table.rs"]
@@ -200,4 +205,28 @@ fn the_table_in_the_architecture_is_true() {
     } else {
         assert!(is == should, "the table in ARCHITECTURE.md is stale: UPDATE=1 cargo test --test model");
     }
+}
+
+/// What real services go through, with the supervisor killed now and then.
+#[test]
+fn real_supervisors_are_walks_of_the_model() {
+    hush_the_machine();
+    let turns = real::turns();
+    let mut names: Vec<&str> = turns.iter().map(|turn| turn.service.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let (mut inexplicable, mut noticed) = (Vec::new(), 0);
+    for &name in &names {
+        let own: Vec<_> = turns.iter().filter(|turn| turn.service == name).cloned().collect();
+        println!("{name}: {} turns", own.len());
+        assert!(own.len() > 3, "{name} has done next to nothing");
+        inexplicable.extend(conform::follow(&own).err().map(|why| format!("{name}: {why}")));
+        // and one that did something else would be noticed, as a rule
+        let mut other = own.clone();
+        other.remove(own.len() / 2);
+        noticed += usize::from(conform::follow(&other).is_err());
+    }
+    assert!(inexplicable.is_empty(), "{}", inexplicable.join("\n"));
+    println!("with a turn left out, {noticed} of {} are inexplicable", names.len());
+    assert!(noticed >= 3, "anything is explained");
 }

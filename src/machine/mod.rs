@@ -34,13 +34,15 @@
 
 mod step;
 
+use serde::{Deserialize, Serialize};
+
 pub use step::step;
 
 /// Milliseconds on the monotonic clock.
 pub type Ms = u64;
 
 /// What the administrator wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Want {
     /// Running, and started again when it ends.
     Up,
@@ -51,7 +53,7 @@ pub enum Want {
 }
 
 /// Who stands for the service while it is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Leader {
     /// The process that `run` became.
     Run,
@@ -62,7 +64,7 @@ pub enum Leader {
 }
 
 /// How a process of ours ended, as far as the machine cares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Exit {
     /// Code 0.
     Clean,
@@ -73,7 +75,7 @@ pub enum Exit {
 }
 
 /// Why a service went, or is going, down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cause {
     /// Somebody asked: a stop, a restart, a signal.
     Asked,
@@ -95,7 +97,7 @@ pub enum Cause {
 }
 
 /// How far down the ladder of persuasion a stop is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Rung {
     /// Told to end.
     Asked,
@@ -104,7 +106,7 @@ pub enum Rung {
 }
 
 /// What a service is doing; see the module's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum Phase {
     Down,
@@ -119,7 +121,7 @@ pub enum Phase {
 }
 
 /// All that the machine remembers of one service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct State {
     /// What it is doing.
     pub phase: Phase,
@@ -143,7 +145,7 @@ pub struct State {
 }
 
 /// What an administrator says, by `svc` and its kin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// `u`
     Up,
@@ -170,7 +172,7 @@ pub enum Command {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// Somebody said something.
     Command(Command),
@@ -212,7 +214,7 @@ pub enum Event {
 }
 
 /// What is to be done, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Start `run` in an empty fold.
     SpawnRun,
@@ -265,7 +267,7 @@ impl FromIterator<Action> for Actions {
 }
 
 /// Whether what exits 0 and leaves processes behind has daemonised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Daemonised {
     /// If it does so within its first minute, and a look shows a daemon.
     Auto,
@@ -276,7 +278,7 @@ pub enum Daemonised {
 }
 
 /// The settings that matter to the machine. Times in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// There is a `finish`.
     pub has_finish: bool,
@@ -301,7 +303,7 @@ pub struct Config {
 }
 
 /// Waits that no setting changes; the model uses small ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
     /// Least time from start to start; a shorter life is a quick death.
     pub spacing: Ms,

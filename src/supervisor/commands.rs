@@ -25,7 +25,10 @@ impl Supervisor {
         if stops {
             // what the directory says of stopping counts as of now; what can't be read does not keep anybody
             // from stopping
-            if let Err(words) = self.refresh(index) {
+            // one whose directory has gone is stopped by what was last read there
+            if let Err(words) = self.refresh(index)
+                && self.service(index).is_some_and(|service| service.directory.exists())
+            {
                 self.complain(index, &words);
             }
         }

@@ -28,9 +28,10 @@ mod timers;
 mod upgrade;
 
 use crate::fold::{Fence, Fold};
-use crate::machine::{self, Action, Event, Ms};
+use crate::machine::{self, Action, Actions, Event, Ms, State};
 use crate::say;
 use crate::table::Table;
+use crate::trace::{Trace, Turn};
 use keeping::Keeping;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::inotify::Inotify;
@@ -126,6 +127,8 @@ pub struct Supervisor {
     since: Ms,
     /// Where our executable was found.
     executable: PathBuf,
+    /// Where turns are written down, if they are.
+    trace: Option<Trace>,
     /// A new executable is to take our place, as soon as nobody is on his way into a program.
     upgrading: bool,
     /// The login uid that this process, and so its services, have by birth.
@@ -213,23 +216,43 @@ impl Supervisor {
     /// Gives a service an event, does what the machine then wants, and goes on with what that brings.
     fn turn(&mut self, index: u32, event: Event) {
         let mut next = Some(event);
+        let mut echo = false;
+        let now = monotonic_ms();
         while let Some(event) = next.take() {
-            let now = monotonic_ms();
             let Some(service) = self.service(index) else { return };
             let (state, actions) = machine::step(service.state, event, now, &service.settings.config);
             let before = std::mem::replace(&mut service.state, state);
+            self.note_turn(index, (before, event, now), &actions, echo);
             self.entered(index, before, now);
             // written ahead: a supervisor that dies in the middle of the actions knows what it was about
             self.save(index);
             for action in actions.iter() {
-                if let Some(echo) = self.perform(index, action) {
-                    next = Some(echo);
+                if let Some(answer) = self.perform(index, action) {
+                    next = Some(answer);
                 } else if action == Action::SpawnRun && !matches!(event, Event::Command(_)) {
                     self.start_check(index);
                 }
             }
+            echo = true;
         }
         self.touch(index);
+    }
+
+    /// Writes a turn down, where that is asked for.
+    fn note_turn(&self, index: u32, (before, event, now): (State, Event, Ms), actions: &Actions, echo: bool) {
+        let Some(trace) = &self.trace else { return };
+        let Some(service) = self.services[index as usize].as_ref() else { return };
+        trace.note(&Turn {
+            directory: self.task.directory().to_string_lossy().into_owned(),
+            service: String::from_utf8_lossy(&service.name).into_owned(),
+            echo,
+            now,
+            before,
+            event,
+            after: service.state,
+            actions: actions.iter().collect(),
+            config: service.settings.config,
+        });
     }
 
     fn service(&mut self, index: u32) -> Option<&mut Service> {

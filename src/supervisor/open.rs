@@ -78,6 +78,7 @@ impl Supervisor {
             since: monotonic_ms(),
             executable,
             upgrading: false,
+            trace: crate::trace::Trace::from_environment(),
             own_login: cgroup::strays::login_uid(std::process::id() as i32),
             stranger_ended: false,
             children_ended: true,

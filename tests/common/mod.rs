@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports)] // each test uses a part
 
 pub(crate) mod cgroups;
+pub(crate) mod conformance;
 pub(crate) mod family;
 mod guard;
 pub(crate) mod processes;

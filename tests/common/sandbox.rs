@@ -18,7 +18,8 @@ use nix::sys::signal::Signal;
 use super::guard::Guard;
 use super::processes::Process;
 use super::supervisor::{Status, Supervisor, code, reports};
-use super::{Family, NOBODY, bound, cgroups, look_until};
+use super::{Family, NOBODY, bound, cgroups, conformance, look_until};
+use pinfold::trace;
 
 /// Set in everything that runs in a sandbox, to its name.
 const VARIABLE: &str = "PINFOLD_SANDBOX";
@@ -62,6 +63,9 @@ impl Sandbox {
             fs::create_dir_all(root.join(directory)).unwrap();
         }
         fs::write(root.join("lab/leash"), "").unwrap();
+        // for whoever the supervisors run as
+        fs::write(root.join("trace"), "").unwrap();
+        fs::set_permissions(root.join("trace"), fs::Permissions::from_mode(0o666)).unwrap();
         Family::install_ours(&root.join("bin"));
         let (guard, groups) = (Guard::post(&name, &root.join("lab/leash")), RefCell::default());
         Ok(Sandbox {
@@ -99,6 +103,11 @@ impl Sandbox {
     /// What stands for `/run/pinfold`.
     pub(crate) fn run_directory(&self) -> PathBuf {
         self.root.join("run")
+    }
+
+    /// Where supervisors write down their turns.
+    pub(crate) fn trace(&self) -> PathBuf {
+        self.root.join("trace")
     }
 
     /// A path outside the scan directory, for the test's own files.
@@ -168,7 +177,7 @@ impl Sandbox {
             command.arg0(program);
         }
         command.env_clear().env("PATH", path).env("LANG", "C").env(VARIABLE, &self.name);
-        command.env("PINFOLD_RUN", self.run_directory());
+        command.env("PINFOLD_RUN", self.run_directory()).env(trace::VARIABLE, self.trace());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.scan()).stdin(Stdio::null()).process_group(0);
         if self.unprivileged && super::is_root() {
@@ -319,6 +328,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         let swept = self.sweep();
+        let differences = conformance::differences(&conformance::turns(&self.trace()));
         if swept.is_ok() {
             self.guard.dismiss();
         }
@@ -329,6 +339,9 @@ impl Drop for Sandbox {
         }
         if let (Err(left), false) = (swept, thread::panicking()) {
             panic!("{}: cannot be swept: {left}", self.name);
+        }
+        if !thread::panicking() {
+            assert!(differences.is_empty(), "not what the machine says:\n{}", differences.join("\n"));
         }
     }
 }

@@ -154,7 +154,9 @@ impl Trial<'_> {
         self.sandbox.run("svc", ["-d"].into_iter().chain(waiting.iter().map(|form| form.name)));
         let stopped = look_until(|| {
             waiting.retain(|form| {
-                let is_down = self.sandbox.status(form.name).is_some_and(|status| status.pid == 0);
+                // nobody is there between two starts either
+                let status = self.sandbox.status(form.name);
+                let is_down = status.is_some_and(|status| status.pid == 0 && status.want == b'd');
                 if is_down {
                     self.judge(form);
                 }

@@ -12,7 +12,7 @@ use super::common::processes::Process;
 use super::scene::{COUNTS, LOGS, STAYS, Scene, assert_counted};
 
 /// Says what a service was started with.
-const BORN: &str = "#!/bin/sh\necho $$ >>starts\n{ grep -e SigBlk -e SigIgn /proc/$$/status; ulimit -Sn; ulimit -Hn; \
+const BORN: &str = "#!/bin/sh\necho $$ >>starts\n{ grep -e SigBlk -e SigIgn /proc/self/status; ulimit -Sn; ulimit -Hn; \
                     env | sort; ls /proc/$$/fd | wc -l; } >born.$$\nexec sleep 1000000\n";
 
 impl Scene {
