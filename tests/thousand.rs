@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use common::processes::Process;
 use common::{Family, Sandbox, Status, Supervisor, expect};
 
 const COUNT: usize = 1000;
@@ -26,9 +27,16 @@ impl Thousand {
         fs::write(sandbox.lab().join("run"), "#!/bin/sh\nexec sleep 1000000\n").unwrap();
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(sandbox.lab().join("run"), executable).unwrap();
-        sandbox.file("first/run", "#!/bin/sh\nexec sleep 1000000\n");
+        sandbox.file("first/run", "#!/bin/sh\necho here\nexec sleep 1000000\n");
         let scanner = sandbox.scanner();
-        sandbox.up("first");
+        let first = sandbox.up("first");
+        // it has become its program, and the catcher has its pipe
+        let run = sandbox.run_directory().join(pinfold::place::escape(sandbox.scan().as_os_str()));
+        sandbox.wait_for("the first to be settled", || {
+            let process = Process::look(first).filter(|process| process.command == "sleep");
+            let heard = pinfold::catcher::path(&run, b"first").exists();
+            expect(heard && process.is_some_and(|process| process.descriptor_count() == 3), heard)
+        });
         Thousand { names: (0..COUNT).map(|n| format!("s{n:04}")).collect(), scanner, sandbox }
     }
 
@@ -100,7 +108,7 @@ impl Thousand {
         let left = files(&self.sandbox.run_directory());
         assert!(left.is_empty(), "{left:?}");
         let reports = self.sandbox.reports();
-        assert!(reports.lines().all(|line| line.contains(": info: ")), "{reports}");
+        assert!(reports.lines().all(|line| line == "here" || line.contains(": info: ")), "{reports}");
     }
 }
 
