@@ -71,9 +71,18 @@ pub fn escape(path: &OsStr) -> OsString {
     OsString::from_vec(name)
 }
 
-/// FNV-1a, 64 bits: for names and checksums, where nobody is trying to collide.
+/// For names and checksums, where nobody is trying to collide: FNV-1a in words of eight bytes, with the high bits
+/// brought down again. Any change within one word changes it.
 pub fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, &b| (sum ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let words = words.iter().copied().chain([last]).map(u64::from_le_bytes);
+    let step = |sum: u64, word: u64| {
+        let sum = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        sum ^ sum >> 32
+    };
+    words.chain([bytes.len() as u64]).fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 #[cfg(test)]
