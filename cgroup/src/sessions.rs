@@ -45,7 +45,8 @@ impl Session {
         entries.filter_map(|entry| Session::read(directory, entry.file_name().to_str()?)).collect()
     }
 
-    fn parse(id: &str, text: &str) -> Option<Session> {
+    /// Understands the text of a session's file.
+    pub fn parse(id: &str, text: &str) -> Option<Session> {
         let field = |name: &str| {
             let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
             Some(value.trim_matches('"'))

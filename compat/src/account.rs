@@ -106,7 +106,7 @@ fn number(text: &[u8]) -> Option<u32> {
 }
 
 /// The groups in the text of `/etc/group` that have this name among their members.
-fn member_of(text: &[u8], name: &[u8]) -> Vec<u32> {
+pub(crate) fn member_of(text: &[u8], name: &[u8]) -> Vec<u32> {
     let lines = text.split(|b| *b == b'\n');
     let member = |line: &[u8]| field(line, 3).is_some_and(|all| all.split(|b| *b == b',').any(|m| m == name));
     lines.filter(|line| member(line)).filter_map(|line| number(field(line, 2)?)).collect()

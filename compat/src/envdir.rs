@@ -134,7 +134,7 @@ fn first_line(place: &OwnedFd, name: &CStr) -> Result<Option<Vec<u8>>, Errno> {
 
 /// The value a file's beginning stands for: nothing at all is none; else the first line without the
 /// blanks at its end, NULs for newlines.
-fn value(content: &[u8]) -> Option<OsString> {
+pub(crate) fn value(content: &[u8]) -> Option<OsString> {
     if content.is_empty() {
         return None;
     }

@@ -19,6 +19,8 @@ pub mod envuidgid;
 pub mod errors;
 pub mod fghack;
 mod filter;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod getopt;
 pub mod multilog;
 mod origin;

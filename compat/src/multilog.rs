@@ -6,10 +6,10 @@
 
 mod directory;
 mod input;
-mod pattern;
+pub(crate) mod pattern;
 mod processor;
-mod script;
-mod stamp;
+pub(crate) mod script;
+pub(crate) mod stamp;
 mod step;
 
 use std::ffi::OsString;

@@ -98,17 +98,19 @@ fn stamp(digits: &[u8]) -> Tai64n {
     Tai64n { label, nanos }
 }
 
+/// The whole output for input that comes in these pieces.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn convert(pieces: &[&[u8]]) -> Vec<u8> {
+    let (mut lines, mut out) = (Lines::default(), Vec::new());
+    pieces.iter().for_each(|piece| lines.convert(piece, &mut out, End::NotYet));
+    lines.convert(b"", &mut out, End::Reached);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::random::Random;
-
-    fn convert(pieces: &[&[u8]]) -> Vec<u8> {
-        let (mut lines, mut out) = (Lines::default(), Vec::new());
-        pieces.iter().for_each(|piece| lines.convert(piece, &mut out, End::NotYet));
-        lines.convert(b"", &mut out, End::Reached);
-        out
-    }
 
     #[test]
     fn stamps() {

@@ -6,7 +6,7 @@ use memchr::memchr;
 ///
 /// A star matches up to the first place of the byte that follows it in the pattern, whatever that byte is,
 /// or the rest of the line at the pattern's end. There is no going back: `*ab` does not match `aab`.
-pub(super) fn matches(pattern: &[u8], line: &[u8]) -> bool {
+pub(crate) fn matches(pattern: &[u8], line: &[u8]) -> bool {
     let (mut pattern, mut line) = (pattern, line);
     while let Some((first, rest)) = pattern.split_first() {
         if *first == b'*' {

@@ -7,16 +7,16 @@ use super::stamp::Form;
 
 /// What the arguments ask for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Script {
+pub(crate) struct Script {
     /// Lines are stamped.
-    pub(super) stamp: Option<Form>,
+    pub(crate) stamp: Option<Form>,
     /// What is done with each line, in this order.
-    pub(super) steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// One step of what is done with a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// `+`: selects lines that match.
     Select(Vec<u8>),
     /// `-`: deselects lines that match.
@@ -31,19 +31,19 @@ pub(super) enum Step {
 
 /// How a log directory is rotated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Bytes that `current` may have: `s`.
-    pub(super) size: usize,
+    pub(crate) size: usize,
     /// Files of the directory, `current` counted: `n`.
-    pub(super) files: u64,
+    pub(crate) files: u64,
     /// The command through which a full file goes: `!`.
-    pub(super) processor: Option<OsString>,
+    pub(crate) processor: Option<OsString>,
 }
 
 impl Script {
     /// Reads the arguments after the program's name. There is no wrong script: what is no action is
     /// ignored, a number that is none is 0, and limits are put into their bounds, as in the original.
-    pub(super) fn parse(args: &[OsString]) -> Script {
+    pub(crate) fn parse(args: &[OsString]) -> Script {
         let stamp = match args.first().and_then(|first| first.as_bytes().first()) {
             Some(b't') => Some(Form::Tai),
             Some(b'T') => Some(Form::Local),

@@ -10,7 +10,7 @@ use crate::tai::Tai64n;
 
 /// How a stamp is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// `t`: `@` and 24 hex digits.
     Tai,
     /// `T`: local time, as `tai64nlocal` would make of it.
