@@ -71,11 +71,15 @@ fn sources(directory: &Path, entry: Option<(&Path, &[u8])>) -> impl Iterator<Ite
     caught.into_iter().chain([directory.join("log/main/current")])
 }
 
-/// The end of a file; nothing if there is none.
+/// The end of a file; nothing if there is none. A FIFO in its place must not be waited for.
 fn tail(path: &Path) -> Vec<u8> {
+    use nix::fcntl::OFlag;
     use std::io::{Read, Seek, SeekFrom};
+    use std::os::unix::fs::OpenOptionsExt;
     let mut text = Vec::new();
-    let Ok(mut file) = std::fs::File::open(path) else { return text };
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = std::fs::File::options().read(true).custom_flags(flags.bits()).open(path);
+    let Ok(mut file) = file else { return text };
     let length = file.metadata().map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 });
     if length > 0 && file.seek(SeekFrom::Start(length.saturating_sub(MOST))).is_ok() {
         let _ = file.take(MOST).read_to_end(&mut text);
@@ -107,6 +111,14 @@ fn unstamped(line: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fifo_says_nothing_and_is_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("pinfold-last-words-{}", std::process::id()));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(tail(&path).is_empty());
+        std::fs::remove_file(path).unwrap();
+    }
 
     #[test]
     fn what_was_there_before_is_not_said_again() {
