@@ -79,7 +79,8 @@ impl Service {
             Ok(meta) if meta.is_dir() => meta,
             Ok(_) => return Err(Failure::no(format!("{} is not a directory", shown(&named)))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(Failure::no(format!("no such service: {} does not exist", shown(&named))));
+                let hint = neighbour(&named).map_or(String::new(), |near| format!("; did you mean {near}?"));
+                return Err(Failure::no(format!("no such service: {} does not exist{hint}", shown(&named))));
             }
             Err(e) => return Err(Failure::at("look at", &named, sys::fail::errno_of(&e))),
         };
@@ -308,4 +309,13 @@ impl Sight {
             Sight::Nobody => now,
         }
     }
+}
+/// A service beside the one that is not there, whose name is almost the same.
+fn neighbour(named: &Path) -> Option<String> {
+    let wanted = named.file_name()?.to_string_lossy().into_owned();
+    let beside = std::fs::read_dir(named.parent()?).ok()?.flatten().filter(|entry| entry.path().is_dir());
+    let names = beside.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let near = names.map(|name| (strsim::osa_distance(&name, &wanted), name));
+    let (distance, name) = near.filter(|(_, name)| !name.starts_with('.')).min()?;
+    (distance <= 1 + wanted.chars().count() / 4).then(|| name.escape_debug().to_string())
 }

@@ -39,6 +39,7 @@ fn exit_codes() {
         ("svcstop down", 0, "down/ OK\n"),
         ("svcstart nonesuch", 1, "FAILED: no such service: "),
         ("svcstop nonesuch", 1, "nonesuch does not exist\n"),
+        ("svcstart scripetd", 1, "does not exist; did you mean scripted?"),
         ("svcreset nonesuch", 1, "FAILED: no such service"),
         ("svcrestart nonesuch", 1, "FAILED: no such service"),
         ("svcstop LAB/orphan", 1, "FAILED: not supervised: nobody has ever taken it up"),
