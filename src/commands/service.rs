@@ -13,16 +13,14 @@ use crate::service::name;
 use crate::table::{self, Head, View};
 use compat::control::Command;
 use compat::status::{self, RunState, Status};
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, fstat};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use sys::process::Identity;
-use sys::{Errno, files};
+use sys::{Directory, Errno, files, resolve};
 
 /// One service.
 pub(super) struct Service {
@@ -134,15 +132,9 @@ impl Service {
 
     /// The record that daemontools' and runit's supervisors keep, too.
     pub(super) fn status(&self) -> Result<Status, Errno> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = open(&self.directory.join("supervise/status"), flags, Mode::empty())?;
-        let mut bytes = [0; status::LEN];
-        let mut length = 0;
-        let mut file = File::from(file);
-        while let Ok(n @ 1..) = file.read(&mut bytes[length..]) {
-            length += n;
-        }
-        Status::decode(&bytes[..length]).ok_or(Errno::EBADMSG)
+        let path = self.directory.join("supervise/status");
+        let bytes = files::read(&path, files::BOUND).map_err(|fail| fail.errno)?.ok_or(Errno::ENOENT)?;
+        Status::decode(&bytes[..bytes.len().min(status::LEN)]).ok_or(Errno::EBADMSG)
     }
 
     /// Whether somebody has the FIFO open for reading: `ENXIO` if nobody has.
@@ -152,12 +144,8 @@ impl Service {
 
     /// Opens a FIFO of `supervise/` without ever waiting for its reader.
     fn open_fifo(&self, name: &str) -> Result<std::os::fd::OwnedFd, Errno> {
-        let path = self.directory.join("supervise").join(name);
-        let fd = open(&path, OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty())?;
-        match files::kind(fstat(&fd)?.st_mode) {
-            nix::sys::stat::SFlag::S_IFIFO => Ok(fd),
-            _ => Err(Errno::ESPIPE),
-        }
+        let supervise = Directory::open(&self.directory.join("supervise")).map_err(|fail| fail.errno)?;
+        supervise.open_to_tell(OsStr::new(name))
     }
 
     /// Sends commands, all at once. Never waits: an unsupervised service, a forbidden one and a supervisor
@@ -237,7 +225,7 @@ fn locate(directory: &Path, inode: (u64, u64)) -> Option<Entry> {
 
 /// A service that was moved is known by where its `supervise` leads.
 fn by_link(directory: &Path, views: &[View]) -> Option<Entry> {
-    let desk = std::fs::canonicalize(directory.join("supervise")).ok()?;
+    let desk = resolve::find(&directory.join("supervise")).and_then(|desk| desk.path()).ok()?;
     let run = desk.parent()?.parent()?;
     let view = views.iter().find(|view| std::fs::canonicalize(&view.run).is_ok_and(|real| real == run))?;
     let is_it = |record: &Record| desk.file_name() == Some(&place::escape(OsStr::from_bytes(&record.name)));

@@ -6,18 +6,26 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use sys::files;
 
+/// The most that is read of all its files: no program can be given more. See execve(2).
+const MOST: usize = 2 * 1024 * 1024;
+
 /// Applies `directory` to `environment`: an empty file removes its variable; else the value is the first
 /// line, without blanks at its end, NUL bytes as newlines. Unlike envdir, an unreadable entry names itself.
 pub fn apply(directory: &Path, environment: &mut Vec<CString>) -> Result<(), String> {
-    let listing = std::fs::read_dir(directory)
-        .map_err(|e| sys::Fail::io("read directory", directory, &e).to_string())?;
+    let listing = files::list(directory).map_err(|fail| fail.to_string())?;
+    let mut total = 0;
     for entry in listing.flatten().take(super::settings::MOST_ENTRIES) {
         let name = entry.file_name();
         let name = name.as_bytes();
         if name.starts_with(b".") {
             continue;
         }
-        let data = files::read(&entry.path(), files::BOUND).map_err(|fail| fail.to_string())?;
+        let path = directory.join(entry.file_name());
+        let data = files::read(&path, files::BOUND).map_err(|fail| fail.to_string())?;
+        total += data.as_ref().map_or(0, Vec::len);
+        if total > MOST {
+            return Err(sys::Fail::at("read directory", directory, sys::Errno::E2BIG).to_string());
+        }
         match data.as_deref() {
             None => {}
             Some([]) => environment::unset(environment, name),

@@ -252,8 +252,7 @@ pub const MOST_ENTRIES: usize = 1000;
 
 /// The names of [`TABLE`] that are in the directory.
 fn entries(directory: &Path) -> Result<Vec<Vec<u8>>, Unusable> {
-    let listing = std::fs::read_dir(directory)
-        .map_err(|e| Unusable { what: sys::Fail::io("read directory", directory, &e).to_string() })?;
+    let listing = files::list(directory).map_err(|fail| Unusable { what: fail.to_string() })?;
     let mut found: Vec<Vec<u8>> = Vec::new();
     for (n, entry) in listing.enumerate() {
         if n == MOST_ENTRIES {

@@ -61,20 +61,13 @@ impl Supervisor {
         let directory = self.directory_of(&record.name);
         let directory = std::fs::canonicalize(&directory).unwrap_or(directory);
         let key = Key { kind: Kind::Desk, name: record.name.clone() };
-        let house = match self.task {
-            Task::Directory(_) => {
-                Some(self.run.join("supervise").join(crate::place::escape(OsStr::from_bytes(&record.name))))
-            }
-            Task::One(_) => None,
-        };
+        let house = self.house_of(&record.name);
         // the directory may have been moved while nobody looked: who runs there is still to be controlled
-        let path = desk::place(&directory, house.as_deref())
-            .or_else(|fail| house.map_or(Err(fail), |house| desk::make_all(&house).map(|()| house)))
-            .map_err(|fail| fail.to_string())?;
-        let desk = match kept.remove(&key).and_then(|fds| Desk::adopt(path.clone(), fds)) {
-            Some(desk) => desk,
-            None => Desk::open(path).map_err(|fail| fail.to_string())?,
-        };
+        let spot = desk::place(&directory, house.as_deref())
+            .or_else(|fail| house.map_or(Err(fail), |house| desk::housed(&house)));
+        let spot = spot.map_err(|fail| fail.to_string())?;
+        let desk = Desk::adopt(spot, kept.remove(&key).unwrap_or_default());
+        let desk = desk.map_err(|fail| fail.to_string())?;
         self.table.keep_slot(slot);
         let fold = Fold::find(&self.fence, &record.name).unwrap_or_else(|| Fold::new(&record.name));
         let meta = std::fs::metadata(&directory);

@@ -3,16 +3,24 @@
 //! `lock`, `ok`, `control`, `status` mean what they mean to daemontools and runit; `pid` and `stat` are
 //! runit's text forms. See supervise(8), runsv(8).
 
+use crate::place;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use sys::spawn::above_tray;
-use sys::{Errno, Fail, files};
+use sys::{Directory, Errno, Fail, resolve};
+
+const NAME: &str = "supervise";
+const CONTROL: &str = "control";
+const OK: &str = "ok";
 
 /// The open files of one service.
 pub(super) struct Desk {
     /// Where they are; our own path, not through the service directory.
     pub(super) path: PathBuf,
+    /// Held where another could put something else under that path.
+    held: Option<Directory>,
     lock: OwnedFd,
     control: OwnedFd,
     /// Only where `ok` could not be the same file as `control`.
@@ -22,27 +30,43 @@ pub(super) struct Desk {
     texts: u64,
 }
 
+/// Where a service's files are.
+pub(super) struct Spot {
+    directory: Directory,
+    path: PathBuf,
+    /// In the house, which nobody else can write to.
+    housed: bool,
+}
+
 impl Desk {
-    /// Opens (makes) the files in the directory at `path`.
-    pub(super) fn open(path: PathBuf) -> Result<Desk, Fail> {
-        let lock = files::lock(&path.join("lock"))?;
-        let status = path.join("status");
-        if status.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
-            return Err(Fail::at("use as a file", &status, Errno::EINVAL));
+    /// Opens (makes) the files at a spot.
+    pub(super) fn open(spot: Spot) -> Result<Desk, Fail> {
+        let directory = &spot.directory;
+        let lock = directory.lock(OsStr::new("lock"))?;
+        if directory.stat(OsStr::new("status")).is_ok_and(|stat| !is_file(&stat)) {
+            return Err(Fail::at("use as a file", &spot.path.join("status"), Errno::EINVAL));
         }
-        let control = files::open_fifo(&path.join("control"), 0o600)?;
+        let control = directory.fifo(OsStr::new(CONTROL), OsStr::new(OK), 0o600)?;
         let control = above_tray(control.as_fd())?;
         // one page of letters is plenty, and 0.9 kB less of kernel memory
         let _ = nix::fcntl::fcntl(&control, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096));
-        let ok = open_ok(&path)?;
-        Ok(Desk { path, lock, control, ok, status: [0; 20], texts: 0 })
+        let ok = open_ok(directory)?;
+        Desk::of(spot, lock, control, ok)
     }
 
-    /// The same from descriptors that a guardian kept.
-    pub(super) fn adopt(path: PathBuf, kept: Vec<OwnedFd>) -> Option<Desk> {
+    /// The same from descriptors that a guardian kept, if it has.
+    pub(super) fn adopt(spot: Spot, kept: Vec<OwnedFd>) -> Result<Desk, Fail> {
         let mut kept = kept.into_iter();
-        let (lock, control) = (kept.next()?, kept.next()?);
-        Some(Desk { path, lock, control, ok: kept.next(), status: [0; 20], texts: 0 })
+        match (kept.next(), kept.next()) {
+            (Some(lock), Some(control)) => Desk::of(spot, lock, control, kept.next()),
+            _ => Desk::open(spot),
+        }
+    }
+
+    fn of(spot: Spot, lock: OwnedFd, control: OwnedFd, ok: Option<OwnedFd>) -> Result<Desk, Fail> {
+        let Spot { directory, path, housed } = spot;
+        let held = if housed { None } else { Some(directory.above_tray()?) };
+        Ok(Desk { path, held, lock, control, ok, status: [0; 20], texts: 0 })
     }
 
     /// What a guardian keeps of it.
@@ -73,71 +97,100 @@ impl Desk {
         if status == self.status && texts == self.texts {
             return Ok(());
         }
-        use nix::fcntl::{OFlag, open};
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let directory = open(&self.path, flags, nix::sys::stat::Mode::empty())?;
+        let opened = match self.held {
+            Some(_) => None,
+            None => Some(Directory::open(&self.path).map_err(|fail| fail.errno)?),
+        };
+        let Some(directory) = self.held.as_ref().or(opened.as_ref()) else { return Ok(()) };
         if texts != self.texts {
-            files::publish(&directory, OsStr::new("pid"), pid.as_bytes(), 0o644)?;
-            files::publish(&directory, OsStr::new("stat"), stat.as_bytes(), 0o644)?;
+            directory.publish(OsStr::new("pid"), pid.as_bytes(), 0o644)?;
+            directory.publish(OsStr::new("stat"), stat.as_bytes(), 0o644)?;
             self.texts = texts;
         }
         // status last: clients wait for it
-        files::publish(&directory, OsStr::new("status"), &status, 0o644)?;
+        directory.publish(OsStr::new("status"), &status, 0o644)?;
         self.status = status;
         Ok(())
     }
 }
 
+fn is_file(stat: &nix::sys::stat::FileStat) -> bool {
+    resolve::kind(stat.st_mode) == nix::sys::stat::SFlag::S_IFREG
+}
+
 /// `ok` has a reader for as long as the supervisor lives. It can be a second name of `control`, which is
 /// open for reading too; where a link can't be made it is a FIFO of its own.
-fn open_ok(path: &Path) -> Result<Option<OwnedFd>, Fail> {
-    let (control, ok) = (path.join("control"), path.join("ok"));
-    let same = || {
-        use std::os::unix::fs::MetadataExt;
-        let inode = |p: &Path| p.symlink_metadata().ok().map(|m| (m.dev(), m.ino()));
-        inode(&control).is_some() && inode(&control) == inode(&ok)
-    };
-    if same() || std::fs::hard_link(&control, &ok).is_ok() {
+fn open_ok(directory: &Directory) -> Result<Option<OwnedFd>, Fail> {
+    let (control, ok) = (OsStr::new(CONTROL), OsStr::new(OK));
+    if directory.are_one(control, ok) || directory.link(control, ok).is_ok() {
         return Ok(None);
     }
-    let fd = files::open_fifo(&ok, 0o600)?;
+    let fd = directory.fifo(ok, control, 0o600)?;
     Ok(Some(above_tray(fd.as_fd())?))
 }
 
 /// Finds or makes the directory for a service's files.
 ///
 /// What is there is used: a directory as it is, a link that leads somewhere (Debian's runit packages ship
-/// such links into `/run`), a dangling one after its target is made. Else a link into `house` (on tmpfs)
-/// is made, or, without a house or where the service directory can't be written, what is possible.
-pub(super) fn place(service: &Path, house: Option<&Path>) -> Result<PathBuf, Fail> {
-    let there = service.join("supervise");
-    match std::fs::metadata(&there) {
-        Ok(meta) if meta.is_dir() => return Ok(std::fs::canonicalize(&there).unwrap_or(there)),
-        Ok(_) => return Err(Fail::at("use as a directory", &there, Errno::ENOTDIR)),
-        Err(_) => {}
+/// such links into `/run`), a dangling one after its target is made; but no link of another user's to what is not
+/// his. Else a link into `house` (on tmpfs) is made, or, without a house, a directory.
+pub(super) fn place(service: &Path, house: Option<&Path>) -> Result<Spot, Fail> {
+    let (there, name) = (service.join(NAME), OsStr::new(NAME));
+    match resolve::find(&there) {
+        Ok(found) => return Spot::of(found, &there, house),
+        Err(Errno::ENOENT) => {}
+        Err(e) => return Err(resolve::fail("use", &there, e)),
     }
-    if let Ok(target) = std::fs::read_link(&there) {
-        let target = service.join(target);
-        make_all(&target)?;
-        return Ok(std::fs::canonicalize(&target).unwrap_or(target));
+    let directory = Directory::open(service)?;
+    if directory.stat(name).is_ok() {
+        let made =
+            resolve::make_directories(&there).map_err(|e| resolve::fail("make directory", &there, e))?;
+        return Spot::of(made, &there, house);
     }
     let Some(house) = house else {
-        files::make_directory(&there, 0o700)?;
-        return Ok(there);
+        directory.make_directory(name, 0o700).map_err(|e| Fail::at("make directory", &there, e))?;
+        let found = resolve::find(&there).map_err(|e| resolve::fail("use", &there, e))?;
+        return Spot::of(found, &there, house);
     };
-    make_all(house)?;
-    match std::os::unix::fs::symlink(house, &there) {
-        Ok(()) => Ok(house.to_owned()),
-        Err(e) => Err(Fail::io("make link", &there, &e)),
+    let spot = housed(house)?;
+    directory.make_link(name, house).map_err(|e| Fail::at("make link", &there, e))?;
+    Ok(spot)
+}
+
+/// A service's place in our own house.
+pub(super) fn housed(house: &Path) -> Result<Spot, Fail> {
+    let made = resolve::make_directories(house).map_err(|e| resolve::fail("make directory", house, e))?;
+    Ok(Spot { directory: Directory::from_found(made, house)?, path: house.to_owned(), housed: true })
+}
+
+impl Spot {
+    fn of(found: resolve::Found, there: &Path, house: Option<&Path>) -> Result<Spot, Fail> {
+        let is_it = |house: &&Path| resolve::find(house).is_ok_and(|house| house.inode() == found.inode());
+        if let Some(house) = house.filter(is_it) {
+            return housed(house);
+        }
+        // its real path, which needs no link of others
+        let path = found.path().unwrap_or_else(|_| there.to_owned());
+        Ok(Spot { directory: Directory::from_found(found, &path)?, path, housed: false })
     }
 }
 
-/// Makes a directory and those above it, each only for its owner.
-pub(super) fn make_all(path: &Path) -> Result<(), Fail> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|e| Fail::io("make directory", path, &e))
+/// Removes a service's place in our own house, and the link to it. The service's directory may be another by now:
+/// nothing but a link to just that place is removed.
+pub(super) fn remove(service: &Path, desk: &Desk, run: &Path) {
+    if !desk.path.starts_with(run) {
+        return;
+    }
+    let name = OsStr::new(NAME);
+    if let Ok(directory) = Directory::open(service)
+        && directory.read_link(name).is_ok_and(|target| Path::new(&target) == desk.path)
+    {
+        let _ = directory.remove(name);
+    }
+    let _ = std::fs::remove_dir_all(&desk.path);
+}
+
+/// Where a service's files are made below `run`, if it brings no place of its own.
+pub(super) fn house(run: &Path, service: &[u8]) -> PathBuf {
+    run.join(NAME).join(place::escape(OsStr::from_bytes(service)))
 }

@@ -230,8 +230,11 @@ fn tell_to_end(leader: &Process, signals: &[Signal]) {
     tell(&leader.pidfd);
 }
 
-/// The pid in a daemon's pidfile, if it has one with a pid in it.
+/// The pid in a daemon's pidfile, if it has one with a pid in it. It may be anywhere: what has no length is no
+/// pidfile, but something of the kernel's that could do anything when it is read.
 fn pidfile(directory: &std::path::Path, path: Option<&str>) -> Option<i32> {
-    let data = sys::files::read(&directory.join(path?), 64).ok()??;
+    let path = directory.join(path?);
+    sys::files::look(&path).ok()?.filter(|found| found.stat.st_size > 0)?;
+    let data = sys::files::read(&path, 64).ok()??;
     std::str::from_utf8(&data).ok()?.trim().parse().ok().filter(|&pid| pid > 1)
 }

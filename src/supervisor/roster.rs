@@ -6,11 +6,8 @@ use super::timers::Kind as Timer;
 use super::{Source, Supervisor, Task};
 use crate::fold::Fold;
 use crate::guardian_line::Kind;
-use crate::place;
 use crate::service::Settings;
-use std::ffi::OsStr;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use sys::Fail;
 use sys::spawn::above_tray;
@@ -26,8 +23,7 @@ impl Supervisor {
     ) -> Result<u32, Fail> {
         let house = self.house_of(name);
         let settings = Settings::read(&directory);
-        let path = desk::place(&directory, house.as_deref())?;
-        let desk = Desk::open(path)?;
+        let desk = Desk::open(desk::place(&directory, house.as_deref())?)?;
         let slot = self.table.take_slot();
         let fold = Fold::find(&self.fence, name).unwrap_or_else(|| Fold::new(name));
         let mut service = Service::new(name, directory, fold, desk, slot);
@@ -43,11 +39,9 @@ impl Supervisor {
     }
 
     /// Where a service's files are made, if it brings no place of its own.
-    fn house_of(&self, name: &[u8]) -> Option<PathBuf> {
+    pub(super) fn house_of(&self, name: &[u8]) -> Option<PathBuf> {
         match self.task {
-            Task::Directory(_) => {
-                Some(self.run.join("supervise").join(place::escape(OsStr::from_bytes(name))))
-            }
+            Task::Directory(_) => Some(desk::house(&self.run, name)),
             Task::One(_) => None,
         }
     }
@@ -102,7 +96,7 @@ impl Supervisor {
         self.by_name.remove(&service.name);
         if self.shutdown.is_some() {
             // before it is out of the table: who is killed in between is followed by one that does it again
-            self.remove_desk(&service);
+            desk::remove(&service.directory, &service.desk, &self.run);
         }
         let _ = self.table.give_back(service.slot);
         for kind in [Kind::Desk, Kind::Output, Kind::Report, Kind::Ready] {
@@ -134,18 +128,6 @@ impl Supervisor {
             self.pipes.remove(main);
             self.unkeep(Kind::Log, main);
         }
-    }
-
-    /// At the end, a service directory is left as it was found.
-    fn remove_desk(&self, service: &Service) {
-        if !service.desk.path.starts_with(&self.run) {
-            return;
-        }
-        let link = service.directory.join("supervise");
-        if std::fs::read_link(&link).is_ok_and(|target| target.starts_with(&self.run)) {
-            let _ = std::fs::remove_file(link);
-        }
-        let _ = std::fs::remove_dir_all(&service.desk.path);
     }
 }
 

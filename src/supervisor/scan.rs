@@ -12,10 +12,9 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use sys::clock::monotonic_ms;
-use sys::{Errno, Fail};
+use sys::{Errno, Fail, resolve};
 
 /// How often names that could not be taken up are tried again, and, without inotify, the directory is read.
 const RESCAN_MS: Ms = 5000;
@@ -116,20 +115,20 @@ impl Supervisor {
             }
             return;
         }
-        let meta = match std::fs::metadata(&path) {
-            Ok(meta) if meta.is_dir() => meta,
+        let found = match resolve::find(&path) {
+            Ok(found) if found.is_directory() => found,
             Ok(_) => return,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && path.symlink_metadata().is_err() => return,
-            Err(e) => return self.put_off(name, &Fail::io("stat", &path, &e).to_string()),
+            Err(Errno::ENOENT) if path.symlink_metadata().is_err() => return,
+            Err(e) => return self.put_off(name, &resolve::fail("stat", &path, e).to_string()),
         };
-        if self.is_known((meta.dev(), meta.ino()), name, &path) {
+        let real = found.path().unwrap_or(path);
+        if self.is_known(found.inode(), name, &real) {
             return;
         }
-        if !path.join("run").exists() && self.is_unpacking(name) {
+        if !real.join("run").exists() && self.is_unpacking(name) {
             return;
         }
-        let real = std::fs::canonicalize(&path).unwrap_or(path);
-        match self.take_up(name.as_bytes(), real, (meta.dev(), meta.ino())) {
+        match self.take_up(name.as_bytes(), real, found.inode()) {
             Ok(()) => {
                 self.scan.pending.remove(name);
             }
@@ -141,7 +140,7 @@ impl Supervisor {
     /// names (daemontools: identity is the directory, not the name).
     fn is_known(&mut self, inode: (u64, u64), name: &OsStr, path: &Path) -> bool {
         // of one that was moved before it was taken over only its files tell
-        let desk = std::fs::canonicalize(path.join("supervise")).ok();
+        let desk = resolve::find(&path.join("supervise")).and_then(|desk| desk.path()).ok();
         let is_it = |service: &Service| {
             service.inode == inode || service.inode == (0, 0) && Some(&service.desk.path) == desk.as_ref()
         };
@@ -153,7 +152,7 @@ impl Supervisor {
         }
         known.unlisted = false;
         known.alias = Some(name.as_bytes().to_vec());
-        known.directory = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        known.directory = path.to_owned();
         say::info(&format!(
             "{} is now called {}; it goes on under its first name until it is taken up anew",
             known.shown_name(),
@@ -283,16 +282,22 @@ impl Supervisor {
         }
         let directory = service.directory.join("log");
         let name = [&service.name[..], b"/log"].concat();
-        let Ok(meta) = std::fs::metadata(&directory) else { return };
-        if !meta.is_dir() {
+        let found = match resolve::find(&directory) {
+            Ok(found) => found,
+            Err(Errno::ENOENT) => return,
+            Err(e) => return self.complain(main, &resolve::fail("use", &directory, e).to_string()),
+        };
+        if !found.is_directory() {
             return self.complain(main, "log is not a directory: its output goes to the catcher");
         }
+        let inode = found.inode();
+        // as with every service: its real directory
+        let directory = found.path().unwrap_or(directory);
         let main_name = service.name.clone();
         let taken = self.make_log_pipe(&main_name).and_then(|()| match self.by_name.get(&name) {
             // it outlived the service it belonged to, which is back now
             Some(&log) => Ok((log, false)),
             None => {
-                let inode = (meta.dev(), meta.ino());
                 let log = self.new_service(&name, directory, inode, Kin::LogOf(Some(main)));
                 log.map(|log| (log, true)).map_err(|fail| taken(&fail))
             }

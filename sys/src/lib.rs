@@ -8,6 +8,7 @@
 pub mod child;
 pub mod classic;
 pub mod clock;
+pub mod directory;
 pub mod fail;
 pub mod files;
 pub mod foldroot;
@@ -15,9 +16,11 @@ pub mod handover;
 pub mod process;
 pub mod raw;
 pub mod reap;
+pub mod resolve;
 pub mod signals;
 pub mod spawn;
 pub mod startup;
 
+pub use directory::Directory;
 pub use fail::Fail;
 pub use nix::errno::Errno;
