@@ -24,6 +24,8 @@ use sys::handover::{Line, Nothing};
 pub const KEPT: usize = 4096;
 /// The directory of the files, in the run directory.
 pub const DIRECTORY: &str = "output";
+/// What a pipe holds; pipe(7).
+const PIPE: usize = 64 * 1024;
 const GUARDIAN: u64 = u64::MAX;
 const RUN: u64 = u64::MAX - 1;
 
@@ -182,8 +184,10 @@ impl Catcher {
         let _ = std::fs::remove_file(path(&self.run, name));
     }
 
+    /// Reads what a service has said, a pipe's worth at the most: it may talk without end, and others have
+    /// something to say, too.
     fn read(&mut self, id: u64, buffer: &mut [u8]) {
-        loop {
+        for _ in 0..PIPE / buffer.len() {
             let Some(source) = self.sources.get_mut(&id) else { return };
             let ready = poll(&mut [PollFd::new(source.pipe.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO);
             let length = match ready {
@@ -202,6 +206,9 @@ impl Catcher {
                 let _ = std::fs::write(path(&self.run, &source.name), &source.last);
             }
             pass_on(said, &mut self.heard);
+        }
+        if self.sources.get(&id).is_some_and(|source| source.closing) {
+            self.sources.remove(&id);
         }
     }
 

@@ -5,10 +5,14 @@ use crate::machine::{self, Event};
 use compat::control::Command;
 use nix::sys::signal::Signal;
 
+/// How many letters of one service are obeyed in a turn of the loop.
+const MOST_LETTERS: usize = 16;
+
 impl Supervisor {
-    /// Reads what has been written to a service's `control`.
+    /// Reads what has been written to a service's `control`: so much only that somebody who never stops
+    /// writing does not keep the other services waiting.
     pub(super) fn read_letters(&mut self, index: u32) {
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; MOST_LETTERS];
         let Some(service) = self.service(index) else { return };
         let letters = service.desk.letters(&mut buffer).to_vec();
         for command in letters.into_iter().filter_map(Command::from_letter) {

@@ -18,6 +18,9 @@ use sys::spawn::{Child, Place, Program};
 /// How long a control script may take before the signal is sent without it.
 const CONTROL_MS: Ms = 5000;
 
+/// So many control scripts of a service run at a time; then signals are sent without them.
+const MOST_CONTROL: usize = 3;
+
 /// A byte string for exec.
 pub(super) fn c_string(bytes: &[u8]) -> Result<CString, String> {
     CString::new(bytes).map_err(|_| "a name with a NUL in it".to_owned())
@@ -28,7 +31,8 @@ impl Supervisor {
     /// 0. See runsv(8).
     pub(super) fn start_control_script(&mut self, index: u32, signal: Signal, stopping: bool) -> bool {
         let Some(service) = self.service(index) else { return false };
-        if !service.settings.scripts.control {
+        let running = service.scripts.iter().filter(|script| script.purpose != Purpose::Check).count();
+        if !service.settings.scripts.control || running >= MOST_CONTROL {
             return false;
         }
         let letters: &[u8] = if stopping { b"td" } else { letter_of(signal) };
