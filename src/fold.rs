@@ -152,7 +152,7 @@ impl Fold {
     pub fn find_roots(&mut self, fence: &mut Fence, name: &CStr) {
         let present = self.root();
         let roots = fence.walk().all().iter().filter(|stat| stat.command == sys::foldroot::NAME);
-        let others = roots.filter(|stat| Some(stat.identity()) != present && is_called(stat.pid, name));
+        let others = roots.filter(|stat| Some(stat.identity()) != present && is_root_called(stat.pid, name));
         self.former.extend(others.map(Stat::identity));
     }
 
@@ -306,8 +306,12 @@ fn lives(who: Identity) -> bool {
     Stat::read(who.pid).is_some_and(|stat| stat.identity() == who && !stat.is_zombie())
 }
 
-/// Whether a process was started under this name, as `ps` shows it.
-fn is_called(pid: i32, name: &CStr) -> bool {
+/// Whether a process is a fold root that was started under this name, as `ps` shows it. Anybody can call himself so:
+/// it must be our own user's, all four of its user ids, and run the program.
+fn is_root_called(pid: i32, name: &CStr) -> bool {
+    if !sys::foldroot::is_one(pid) {
+        return false;
+    }
     let path = format!("/proc/{pid}/cmdline");
     let line = sys::files::read(Path::new(&path), 4096).ok().flatten();
     line.is_some_and(|line| line.split(|byte| *byte == 0).next() == Some(name.to_bytes()))

@@ -115,6 +115,18 @@ fn write_all(file: &OwnedFd) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Whether a process runs this program, whichever version of it, as our own user: by its user ids and its executable,
+/// since its names are its own to choose (prctl(2), execve(2)).
+pub fn is_one(pid: i32) -> bool {
+    let ours = format!("{0}\t{0}\t{0}\t{0}", nix::unistd::geteuid());
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let is_ours = status.lines().filter_map(|line| line.strip_prefix("Uid:\t")).any(|ids| ids == ours);
+    let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    let program = program.as_os_str().as_bytes();
+    let program = program.strip_suffix(b" (deleted)").unwrap_or(program);
+    is_ours && (program == b"/memfd:foldroot" || program.ends_with(b"/foldroot"))
+}
+
 /// What a fold root says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
