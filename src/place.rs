@@ -2,7 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use sys::{Errno, Fail, resolve};
 
 /// The environment variable that names another place than `/run/pinfold`.
 pub const VARIABLE: &str = "PINFOLD_RUN";
@@ -23,15 +25,31 @@ pub fn base() -> PathBuf {
     }
 }
 
-/// The places that may hold a house of `directory`, the likeliest first: a user asks about root's, too.
-pub fn candidates(directory: &Path) -> Vec<PathBuf> {
-    let name = escape(directory.as_os_str());
-    let mut places = vec![base().join(&name)];
-    let roots = Path::new("/run/pinfold").join(&name);
-    if std::env::var_os(VARIABLE).is_none() && places[0] != roots {
-        places.push(roots);
+/// Makes the house of `directory`, everybody may look at it, and gives its path. What is kept there decides whom we signal
+/// and where we write: a house, or a base, that another user could have furnished is refused.
+pub fn make(directory: &Path) -> Result<PathBuf, Fail> {
+    let base = base();
+    let run = base.join(escape(directory.as_os_str()));
+    for place in [&base, &run] {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(place)
+            .map_err(|e| Fail::io("make directory", place, &e))?;
+        if !is_safe(place, place == &base) {
+            return Err(Fail::at("trust the directory of another user,", place, Errno::EPERM));
+        }
     }
-    places
+    Ok(run)
+}
+
+/// Whether nobody but root and this user can change what they have there: it is theirs, and only they may write to
+/// it; others, too, to a `shared` one, if what is there is its owner's to remove (as in `/tmp`).
+pub fn is_safe(place: &Path, shared: bool) -> bool {
+    let Ok(found) = resolve::find(place) else { return false };
+    let (owner, mode) = (found.stat.st_uid, found.stat.st_mode);
+    let is_ours = owner == 0 || owner == nix::unistd::geteuid().as_raw();
+    found.is_directory() && is_ours && (mode & 0o022 == 0 || shared && mode & 0o1000 != 0)
 }
 
 /// Removes a run directory: the lock last, so that nobody who comes after finds his own files removed.

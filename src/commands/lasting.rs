@@ -74,11 +74,7 @@ fn not_locked(directory: &OsStr, fail: &Fail) -> Die {
 }
 
 fn run_directory(program: &str, directory: &Path) -> Result<PathBuf, Die> {
-    let run = place::base().join(place::escape(directory.as_os_str()));
-    match std::fs::create_dir_all(&run) {
-        Ok(()) => Ok(run),
-        Err(e) => Err(fatal(program, &Fail::io("make directory", &run, &e))),
-    }
+    place::make(directory).map_err(|fail| fatal(program, &fail))
 }
 
 /// The supervisor below a guardian; `ps` shows `pinfold: /service`.

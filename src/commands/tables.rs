@@ -64,10 +64,14 @@ pub(super) fn all() -> Vec<View> {
     if std::env::var_os(place::VARIABLE).is_none() && bases[0] != roots {
         bases.push(roots);
     }
+    // what another user could have put there is nothing to go by
+    bases.retain(|base| place::is_safe(base, true));
     let runs = bases.iter().flat_map(|base| std::fs::read_dir(base).into_iter().flatten().flatten());
     let boot = sys::clock::boot_id();
     let mut views: Vec<View> = runs
-        .filter_map(|entry| table::read(&entry.path()).ok())
+        .map(|entry| entry.path())
+        .filter(|run| place::is_safe(run, false))
+        .filter_map(|run| table::read(&run).ok())
         .filter(|view| view.head.boot == boot)
         .collect();
     views.sort_by(|a, b| a.head.directory.cmp(&b.head.directory));

@@ -40,7 +40,7 @@ impl Supervisor {
         }
         crate::limits::raise_descriptors();
         become_subreaper().map_err(|e| Fail::of("become the one that orphans return to", e))?;
-        let run = make_run(&task)?;
+        let run = place::make(task.directory())?;
         let (keeping, kept, told) = match line.map(Keeping::open).transpose()? {
             Some((keeping, kept, told)) => (Some(keeping), kept, told),
             None => (None, Kept::new(), Vec::new()),
@@ -159,18 +159,6 @@ impl Supervisor {
         self.begin(index);
         Ok(())
     }
-}
-
-/// The run directory; those above it are for everybody to read.
-fn make_run(task: &Task) -> Result<std::path::PathBuf, Fail> {
-    use std::os::unix::fs::DirBuilderExt;
-    let run = place::base().join(place::escape(task.directory().as_os_str()));
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(&run)
-        .map_err(|e| Fail::io("make directory", &run, &e))?;
-    Ok(run)
 }
 
 /// Finds out what containment there is, and says it once if it is less than the best.
