@@ -18,6 +18,7 @@ mod environment;
 pub mod envuidgid;
 pub mod errors;
 pub mod fghack;
+mod fifo;
 mod filter;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -7,12 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::chdir;
 
 use crate::control::{DJB, LETTERS, TABLE};
 use crate::errors::{Die, code, errno_of, warn};
+use crate::fifo;
 use crate::getopt::{Getopt, Opt};
 use crate::origin::Origin;
 use crate::verdict;
@@ -56,10 +56,13 @@ fn tell(dir: &OsStr, letters: &[u8]) {
         return warn("svc", &[b"unable to chdir to ", name], Some(e));
     }
     // Non-blocking, or the open would wait for a supervisor; but the write waits for room.
-    let control = match open("supervise/control", OFlag::O_WRONLY | OFlag::O_NONBLOCK, Mode::empty()) {
+    let control = match fifo::open(Path::new("supervise"), "control") {
         Ok(control) => control,
         Err(Errno::ENXIO) => {
             return warn("svc", &[b"unable to control ", name, b": supervise not running"], None);
+        }
+        Err(Errno::ESPIPE) => {
+            return warn("svc", &[b"unable to control ", name, b": supervise/control is not a fifo"], None);
         }
         Err(e) => return warn("svc", &[b"unable to control ", name], Some(e)),
     };

@@ -20,7 +20,7 @@ fn run(args: &[OsString]) -> Result<u8, Die> {
     let name = dir.as_bytes();
     chdir(dir.as_os_str()).map_err(|e| Die::sys("svok", &[b"unable to chdir to ", name], e))?;
     // The supervisor holds the fifo open for reading as long as it lives.
-    match open("supervise/ok", OFlag::O_WRONLY | OFlag::O_NONBLOCK, Mode::empty()) {
+    match open("supervise/ok", OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW, Mode::empty()) {
         Ok(_) => Ok(0),
         Err(Errno::ENOENT | Errno::ENXIO) => Ok(PERMANENT),
         Err(e) => Err(Die::sys("svok", &[b"unable to open ", name, b"/supervise/ok"], e)),

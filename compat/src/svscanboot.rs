@@ -4,18 +4,16 @@
 //! becomes `svscan` itself, so that whoever started it has the pid that ends everything in order.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::fcntl::OFlag;
-
 use crate::errors::{Die, code, errno_of};
+use crate::fifo;
 
 /// The path that everything below runs with, and all of the environment that it gets.
 const PATH: &str = "/command:/usr/local/bin:/usr/local/sbin:/bin:/sbin:/usr/bin:/usr/sbin:/usr/X11R6/bin";
@@ -54,11 +52,8 @@ fn stop_left_over(dir: &Path) {
     services.sort();
     let logs: Vec<PathBuf> = services.iter().map(|service| service.join("log")).collect();
     for service in services.iter().chain(&logs) {
-        let control = OpenOptions::new()
-            .write(true)
-            .custom_flags(OFlag::O_NONBLOCK.bits())
-            .open(service.join("supervise/control"));
-        let _ = control.and_then(|mut control| control.write_all(b"dx"));
+        // where nobody listens there is nobody to tell
+        let _ = fifo::open(&service.join("supervise"), "control").map(|fifo| nix::unistd::write(fifo, b"dx"));
     }
 }
 

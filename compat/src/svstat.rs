@@ -17,6 +17,9 @@ use crate::tai::Tai64n;
 /// The text is written out when it has grown to this many bytes.
 const CHUNK: usize = 16 * 1024;
 
+/// How a service's files are opened: without waiting, and not by a link, which could lead to a device.
+const LOOK: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOFOLLOW);
+
 /// `svstat DIR...`: one line each on standard output; 0 whatever they say.
 pub fn main(args: &[OsString]) -> u8 {
     sys::startup::restore_sigpipe();
@@ -111,12 +114,12 @@ fn look_below(names: &mut Names) -> Result<View, Trouble> {
         Err(e) => return Err(Trouble::Unable("unable to stat down", e)),
     };
     // Non-blocking: the open fails with ENXIO unless a supervisor holds the other end.
-    match open(names.of("supervise/ok"), OFlag::O_WRONLY | OFlag::O_NONBLOCK, Mode::empty()) {
+    match open(names.of("supervise/ok"), OFlag::O_WRONLY | LOOK, Mode::empty()) {
         Ok(_) => {}
         Err(Errno::ENXIO) => return Err(Trouble::NotRunning),
         Err(e) => return Err(Trouble::Unable("unable to open supervise/ok", e)),
     }
-    let file = open(names.of("supervise/status"), OFlag::O_RDONLY | OFlag::O_NONBLOCK, Mode::empty())
+    let file = open(names.of("supervise/status"), OFlag::O_RDONLY | LOOK, Mode::empty())
         .map_err(|e| Trouble::Unable("unable to open supervise/status", e))?;
     let mut bytes = [0; DJB_LEN];
     let len = read(&file, &mut bytes).map_err(|e| Trouble::Unable("unable to read supervise/status", e))?;

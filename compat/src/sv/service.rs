@@ -16,9 +16,13 @@ use nix::unistd::read;
 use super::Sv;
 use crate::environment::Environment;
 use crate::errors::error_str;
+use crate::fifo;
 use crate::status::{LEN, RunState, Status, Want};
 use crate::tai::Tai64n;
 use crate::verdict;
+
+/// How its files are opened: without waiting, and not by a link, which could lead to a device.
+const LOOK: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOFOLLOW);
 
 /// What can be seen of a service.
 pub(super) enum Shown {
@@ -38,7 +42,7 @@ pub(super) enum Outcome {
 impl Sv<'_> {
     /// Reads the status of the service that we are in, or of its log service; says what is wrong.
     pub(super) fn get(&mut self, name: &OsStr, log: bool) -> Shown {
-        match open("supervise/ok", OFlag::O_WRONLY | OFlag::O_NONBLOCK, Mode::empty()) {
+        match open("supervise/ok", OFlag::O_WRONLY | LOOK, Mode::empty()) {
             Ok(_) => {}
             Err(Errno::ENXIO) => {
                 self.not_running(name, log);
@@ -46,7 +50,7 @@ impl Sv<'_> {
             }
             Err(e) => return self.trouble(name, log, "unable to open supervise/ok", Some(e)),
         }
-        let file = match open("supervise/status", OFlag::O_RDONLY | OFlag::O_NONBLOCK, Mode::empty()) {
+        let file = match open("supervise/status", OFlag::O_RDONLY | LOOK, Mode::empty()) {
             Ok(file) => file,
             Err(e) => return self.trouble(name, log, "unable to open supervise/status", Some(e)),
         };
@@ -125,7 +129,7 @@ impl Sv<'_> {
     fn write(&mut self, name: &OsStr, letters: &[u8]) -> bool {
         let mut letters = letters.to_vec();
         verdict::judge(&mut letters, Path::new("."));
-        match open("supervise/control", OFlag::O_WRONLY | OFlag::O_NONBLOCK, Mode::empty()) {
+        match fifo::open(Path::new("supervise"), "control") {
             Ok(control) => match File::from(control).write(&letters) {
                 Ok(len) if len == letters.len() => return true,
                 Ok(_) => self.warn(name, false, "unable to write to supervise/control", None),

@@ -166,6 +166,7 @@ wait
 svstat a
 
 #: control is a file
+#! differs: whoever may write to supervise/ would have root write where he may not
 mkdir -p a/supervise
 printf 123456 >a/supervise/control
 svc -dx a
@@ -206,6 +207,7 @@ cd here
 as_nobody svc -u a
 
 #: control is on a full disk
+#! differs: a device is not even opened
 dead a
 rm a/supervise/control
 ln -s /dev/full a/supervise/control
