@@ -251,8 +251,11 @@ impl Session {
 fn set_down(service: &Service, down: bool) -> Result<(), Failure> {
     let path = service.directory.join("down");
     let result = match down {
-        // one that is there may say why: it is left as it is
-        true => File::options().create(true).append(true).open(&path).map(drop),
+        true => match File::options().create_new(true).write(true).open(&path) {
+            // one that is there may say why: it is left as it is, whatever it is
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => return Ok(()),
+            result => result.map(drop),
+        },
         false => match fs::remove_file(&path) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
             result => result,

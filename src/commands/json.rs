@@ -115,11 +115,18 @@ pub(super) fn print_status(rows: &[Row]) -> std::io::Result<()> {
     print(&Status { supervisors, services: rows.iter().map(service).collect() })
 }
 
-/// Prints a value as readable JSON, and a newline.
+/// Prints a value as readable JSON, and a newline. It may be printed on a terminal: what a terminal would obey is
+/// escaped also where JSON need not.
 pub(super) fn print(value: &impl Serialize) -> std::io::Result<()> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    serde_json::to_writer_pretty(&mut out, value)?;
-    out.write_all(b"\n")?;
+    let mut text = serde_json::to_string_pretty(value)?;
+    let obeyed = |c: char| c != '\n' && super::terminal::is_active(c);
+    if text.contains(obeyed) {
+        let escaped = |c: char| if obeyed(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+        text = text.chars().map(escaped).collect();
+    }
+    text.push('\n');
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
     out.flush()
 }
 

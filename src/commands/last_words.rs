@@ -73,14 +73,10 @@ fn sources(directory: &Path, entry: Option<(&Path, &[u8])>) -> impl Iterator<Ite
 
 /// The end of a file; nothing if there is none. A FIFO in its place must not be waited for.
 fn tail(path: &Path) -> Vec<u8> {
-    use nix::fcntl::OFlag;
     use std::io::{Read, Seek, SeekFrom};
-    use std::os::unix::fs::OpenOptionsExt;
     let mut text = Vec::new();
-    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = std::fs::File::options().read(true).custom_flags(flags.bits()).open(path);
-    let Ok(mut file) = file else { return text };
-    let length = file.metadata().map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 });
+    let Ok(Some(mut file)) = sys::files::open(path) else { return text };
+    let length = file.metadata().map_or(0, |meta| meta.len());
     if length > 0 && file.seek(SeekFrom::Start(length.saturating_sub(MOST))).is_ok() {
         let _ = file.take(MOST).read_to_end(&mut text);
     }

@@ -74,9 +74,9 @@ impl Lint<'_> {
 
     /// Names that nobody knows.
     fn names(&mut self) {
-        let entries = match std::fs::read_dir(self.directory) {
+        let entries = match files::list(self.directory) {
             Ok(entries) => entries,
-            Err(e) => return self.say(Level::Error, "", None, sys::fail::words(sys::fail::errno_of(&e))),
+            Err(fail) => return self.say(Level::Error, "", None, sys::fail::words(fail.errno)),
         };
         let names = entries.take(settings::MOST_ENTRIES).flatten().map(|entry| entry.file_name());
         for name in names.filter(|name| !name.as_bytes().starts_with(b".")) {
@@ -148,14 +148,14 @@ impl Lint<'_> {
 
     /// Scripts in `control/` that are never run.
     fn control(&mut self) {
-        let Ok(entries) = std::fs::read_dir(self.directory.join("control")) else { return };
-        for entry in entries.flatten() {
+        let Ok(entries) = files::list(&self.directory.join("control")) else { return };
+        for entry in entries.take(settings::MOST_ENTRIES).flatten() {
             let name = entry.file_name();
             let place = Path::new("control").join(&name);
             match name.as_bytes() {
                 [b'.', ..] => {}
                 [letter] if CONTROL.contains(letter) => {
-                    let meta = std::fs::metadata(entry.path()).ok();
+                    let meta = std::fs::metadata(self.directory.join(&place)).ok();
                     if let Some(why) = meta.as_ref().and_then(not_executable) {
                         self.say(Level::Warning, place, None, format!("{why}, so it is not run"));
                     }
@@ -217,8 +217,7 @@ fn not_executable(meta: &Metadata) -> Option<&'static str> {
 /// Why the kernel would refuse an executable file, as far as its first line shows. See execve(2).
 fn not_a_program(path: &Path) -> Option<String> {
     let mut head = [0; 256];
-    let length =
-        std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut head)).ok()?;
+    let length = std::io::Read::read(&mut files::open(path).ok()??, &mut head).ok()?;
     let head = &head[..length];
     if head.starts_with(b"\x7fELF") {
         return None;

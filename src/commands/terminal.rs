@@ -41,14 +41,20 @@ pub(super) fn width() -> Option<usize> {
 
 /// A text in which nothing moves the cursor.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
-    match text.contains(char::is_control) {
+    match text.contains(is_active) {
         true => Cow::Owned(text.chars().map(escaped).collect()),
         false => Cow::Borrowed(text),
     }
 }
 
 fn escaped(c: char) -> String {
-    if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
+    if is_active(c) { c.escape_default().to_string() } else { c.to_string() }
+}
+
+/// Moves the cursor, breaks a line, or turns the direction of what follows.
+pub(super) fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
 }
 
 /// A text of at most `width` characters; a longer one ends in `…`.
