@@ -1,4 +1,5 @@
 //! A scan directory with one sound service, which must never suffer for the others.
+#![allow(dead_code)] // each test uses a part
 
 use std::path::PathBuf;
 
@@ -25,7 +26,12 @@ impl Yard {
 
     /// Starts the scanner, and sees the sound service run.
     pub(crate) fn open(&mut self) {
-        self.scanner = Some(self.sandbox.scanner());
+        self.open_as(self.sandbox.scanner());
+    }
+
+    /// The same with this scanner.
+    pub(crate) fn open_as(&mut self, scanner: Supervisor) {
+        self.scanner = Some(scanner);
         self.runs("sound");
     }
 
@@ -62,7 +68,13 @@ impl Yard {
 
     /// The scanner still lives, ends well when it is told to, and leaves nothing.
     #[track_caller]
-    pub(crate) fn close(mut self) {
+    pub(crate) fn close(self) {
+        self.close_and(|| ());
+    }
+
+    /// The same; at last, before the sandbox goes, a look at what is left.
+    #[track_caller]
+    pub(crate) fn close_and<T>(mut self, look: impl FnOnce() -> T) {
         let mut scanner = self.scanner.take().unwrap();
         self.sandbox.processes().iter().for_each(|process| drop(self.sandbox.note_groups(process.pid)));
         assert!(!scanner.has_ended(), "{}", self.sandbox.reports());
@@ -75,5 +87,6 @@ impl Yard {
         );
         let reports = self.sandbox.reports();
         assert!(!reports.contains("panicked") && !reports.contains("starting another"), "{reports}");
+        look();
     }
 }
