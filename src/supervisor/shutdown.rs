@@ -92,7 +92,8 @@ impl Supervisor {
             self.end_logger(index, now);
         }
         let Some(shutdown) = &mut self.shutdown else { return };
-        let next = shutdown.drained.iter().map(|&(_, at)| at).min();
+        // those whose time has come have been told, or have gone by themselves
+        let next = shutdown.drained.iter().map(|&(_, at)| at).filter(|&at| at > now && at < Ms::MAX).min();
         self.timers.set(u32::MAX, Kind::Shutdown, shutdown.next, next);
         shutdown.next = next;
     }

@@ -223,3 +223,19 @@ fn supervisors_killed_over_and_over_do_not_keep_it_from_ending() {
     assert_eq!(scene.starts("down"), 0);
     scene.nothing_left();
 }
+
+/// A logger that has gone by itself must not be waited for in place of one that has to be told.
+#[test]
+fn a_logger_that_reads_no_end_of_file_is_told_also_after_others_have_gone() {
+    let mut scene = Scene::new("deaf-logger");
+    scene.sandbox.file("first/run", STAYS);
+    scene.sandbox.file("first/log/run", "#!/bin/sh\nexec cat >/dev/null\n");
+    let slow = "#!/bin/sh\ntrap 'sleep 1; exit' TERM\necho $$ >>starts\nwhile :; do sleep 0.05; done\n";
+    scene.sandbox.file("second/run", slow);
+    scene.sandbox.file("second/log/run", "#!/bin/sh\necho $$ >>starts\nexec sleep 1000000 </dev/null\n");
+    scene.open();
+    for service in ["first", "second", "second/log"] {
+        scene.started(service);
+    }
+    scene.end();
+}
