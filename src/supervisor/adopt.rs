@@ -14,7 +14,6 @@ use crate::table::View;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use sys::process::{Identity, Pidfd, Stat};
 use sys::reap::Ending;
@@ -59,7 +58,8 @@ impl Supervisor {
 
     fn take_over(&mut self, slot: u32, record: &Record, kept: &mut Kept) -> Result<u32, String> {
         let directory = self.directory_of(&record.name);
-        let directory = std::fs::canonicalize(&directory).unwrap_or(directory);
+        let found = sys::resolve::find(&directory).ok();
+        let directory = found.as_ref().and_then(|found| found.path().ok()).unwrap_or(directory);
         let key = Key { kind: Kind::Desk, name: record.name.clone() };
         let house = self.house_of(&record.name);
         // the directory may have been moved while nobody looked: who runs there is still to be controlled
@@ -70,9 +70,8 @@ impl Supervisor {
         let desk = desk.map_err(|fail| fail.to_string())?;
         self.table.keep_slot(slot);
         let fold = Fold::find(&self.fence, &record.name).unwrap_or_else(|| Fold::new(&record.name));
-        let meta = std::fs::metadata(&directory);
         let mut service = Service::new(&record.name, directory, fold, desk, slot);
-        service.inode = meta.map_or((0, 0), |meta| (meta.dev(), meta.ino()));
+        service.inode = found.map_or((0, 0), |found| found.inode());
         service.state = record.state;
         service.settings = Settings::read(&service.directory).unwrap_or_default();
         service.fold.strayed = record.strayed;

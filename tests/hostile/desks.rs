@@ -76,6 +76,9 @@ fn renames_under_our_feet() {
     });
     den.yard.sound_works();
     den.untouched();
+    // nor does who takes over go by another way
+    den.yard.lose_supervisor();
+    den.yard.sound_works();
     den.close();
 }
 

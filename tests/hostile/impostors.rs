@@ -3,12 +3,10 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use nix::sys::signal::Signal;
-use pinfold::{place, table};
-
 use super::common::expect;
 use super::common::processes::Process;
 use super::den::Den;
+use nix::sys::signal::Signal;
 
 /// A new supervisor looks for the fold roots of the one before by what they are called.
 #[test]
@@ -41,14 +39,7 @@ fn a_process_called_foldroot_is_nobodys_fold_root() {
             both.into_iter().flatten().map(|one| one.process()).filter(|one| !is_called(one)).collect();
         expect(late.is_empty(), late)
     });
-    let run = den.yard.sandbox.run_directory().join(place::escape(den.yard.sandbox.scan().as_os_str()));
-    let supervisor = || table::read(&run).ok()?.head.supervisor;
-    let before = supervisor().unwrap();
-    Process::look(before.pid).unwrap().signal(Signal::SIGKILL);
-    den.yard.sandbox.wait_for("another supervisor", || {
-        let now = supervisor();
-        expect(now.is_some_and(|now| now != before), now)
-    });
+    den.yard.lose_supervisor();
     den.yard.sandbox.run("svc", ["-d", "squid"]);
     den.yard.sandbox.down("squid");
     for one in [Some(&mut impostor), borrowed.as_mut()].into_iter().flatten() {
@@ -61,12 +52,12 @@ fn a_process_called_foldroot_is_nobodys_fold_root() {
             .sandbox
             .processes()
             .into_iter()
-            .filter(|one| one.traces().lead_to(&home, "foldroot").is_some())
+            .filter(|one| one.traces().lead_to(&home, home.to_str().unwrap()).is_some())
             .collect();
         left.iter().for_each(|one| one.signal(Signal::SIGKILL));
         expect(left.is_empty(), left)
     });
-    den.untouched();
+    den.close();
 }
 
 /// No name, no command and no output of a service's moves the cursor of who looks at it.
