@@ -57,6 +57,7 @@ pub(super) fn service(directory: &Path) -> Vec<Finding> {
     SCRIPTS.iter().for_each(|name| lint.script(name));
     lint.control();
     lint.run_text();
+    lint.owners();
     lint.found.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.file.cmp(&b.file)));
     lint.found
 }
@@ -162,6 +163,23 @@ impl Lint<'_> {
                 }
                 _ => self.say(Level::Warning, place, None, "is never run: no command has this letter"),
             }
+        }
+    }
+
+    /// Programs of root's svscan that somebody else could exchange.
+    fn owners(&mut self) {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        for name in [""].iter().chain(&SCRIPTS).chain(&["env", "control"]) {
+            let Ok(meta) = std::fs::metadata(self.directory.join(name)) else { continue };
+            let who = match (meta.uid(), meta.mode() & 0o002) {
+                (0, 0) => continue,
+                (0, _) => "can be written to by everybody, who".to_owned(),
+                (uid, _) => format!("belongs to user {uid}, who"),
+            };
+            let text = format!("{who} can so have anything done by root's svscan");
+            return self.say(Level::Warning, name, None, text);
         }
     }
 

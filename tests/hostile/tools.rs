@@ -158,3 +158,19 @@ fn no_device_is_opened_by_looking() {
     }
     den.close();
 }
+
+/// Who may write to a program is whoever runs it: that can't be helped, but it can be known.
+#[test]
+fn check_names_who_could_exchange_a_program() {
+    let Some(den) = Den::new("check") else { return };
+    den.service("squid");
+    den.yard.sandbox.file("octopus/run", &super::den::run());
+    den.yard.sandbox.file("octopus/env/PATH", "/bin");
+    den.give(&den.yard.path("octopus/env"));
+    let said = den.yard.sandbox.run("pinfold", ["check", "."]);
+    for place in ["squid/: ", "octopus/env: "] {
+        let word = format!("{place}belongs to user {}", super::den::USER);
+        assert!(said.out.contains(&word), "no {word:?} in {said:?}");
+    }
+    assert!(!said.out.contains("sound"), "{said:?}");
+}
