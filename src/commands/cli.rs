@@ -1,10 +1,12 @@
 //! The command lines of pinfold's own commands: what they have in common, and how they are read.
 
-use super::failure::{NO, OK};
+use super::failure::{Failure, NO, OK, shown};
 use super::session::Wish;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What every help about services says of their names.
@@ -40,6 +42,33 @@ pub(super) fn names(required: bool) -> Arg {
 /// The names given.
 pub(super) fn named(matches: &ArgMatches) -> Vec<OsString> {
     matches.get_many("names").map_or(Vec::new(), |names| names.cloned().collect())
+}
+
+/// The scan directory.
+pub(super) fn directory() -> Arg {
+    Arg::new("directory")
+        .value_name("DIR")
+        .help("The scan directory [default: $SVDIR, else /service, else /etc/service]")
+        .value_parser(value_parser!(OsString))
+}
+
+/// Does something to the svscan of the directory that was given, and says what went wrong.
+pub(super) fn to_svscan(
+    matches: &ArgMatches,
+    verb: &str,
+    act: impl FnOnce(&Path) -> Result<(), Failure>,
+) -> u8 {
+    let given = matches.get_one::<OsString>("directory").map(PathBuf::from);
+    let directory = given.unwrap_or_else(crate::service::name::root);
+    let real = std::fs::canonicalize(&directory)
+        .map_err(|e| Failure::at("look at", &directory, sys::fail::errno_of(&e)));
+    match real.and_then(|real| act(&real)) {
+        Ok(()) => OK,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "pinfold {verb}: {}: {}", shown(&directory), failure.reason);
+            failure.code
+        }
+    }
 }
 
 /// A switch.

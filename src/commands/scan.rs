@@ -1,13 +1,11 @@
 //! `pinfold scan`: has svscan look at its directory again.
 
 use super::cli;
-use super::failure::{Failure, OK, shown};
+use super::failure::Failure;
 use super::tables::{self, Life};
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{ArgMatches, Command};
 use nix::sys::signal::Signal;
-use std::ffi::OsString;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use sys::Errno;
 use sys::process::Pidfd;
 
@@ -22,32 +20,17 @@ Examples:
   pinfold scan /etc/service
 
 Exit codes: 0 svscan has been told; 1 none supervises DIR; 2 wrong usage; 4 no permission.";
-    cli::command("scan", "Have svscan look at its directory again", more, after).arg(
-        Arg::new("directory")
-            .value_name("DIR")
-            .help("The scan directory [default: $SVDIR, else /service, else /etc/service]")
-            .value_parser(value_parser!(OsString)),
-    )
+    cli::command("scan", "Have svscan look at its directory again", more, after).arg(cli::directory())
 }
 
 /// Does it.
 pub(super) fn run(matches: &ArgMatches) -> u8 {
-    let given = matches.get_one::<OsString>("directory").map(PathBuf::from);
-    let directory = given.unwrap_or_else(crate::service::name::root);
-    match tell(&directory) {
-        Ok(()) => OK,
-        Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "pinfold scan: {}: {}", shown(&directory), failure.reason);
-            failure.code
-        }
-    }
+    cli::to_svscan(matches, "scan", tell)
 }
 
 fn tell(directory: &Path) -> Result<(), Failure> {
-    let real = std::fs::canonicalize(directory)
-        .map_err(|e| Failure::at("look at", directory, sys::fail::errno_of(&e)))?;
     let views = tables::all();
-    let of_it = views.iter().filter(|view| tables::directory(&view.head) == real);
+    let of_it = views.iter().filter(|view| tables::directory(&view.head) == directory);
     let living = of_it.filter(|view| tables::life(&view.head) != Life::Gone);
     let Some(view) = living.into_iter().next() else {
         return Err(Failure::no("no svscan of pinfold's supervises it"));
@@ -62,7 +45,7 @@ fn tell(directory: &Path) -> Result<(), Failure> {
     });
     match sent.reduce(|first, second| first.or(second)) {
         Some(Ok(())) => Ok(()),
-        Some(Err(Errno::EPERM)) => Err(Failure::at("signal svscan of", &real, Errno::EPERM)),
+        Some(Err(Errno::EPERM)) => Err(Failure::at("signal svscan of", directory, Errno::EPERM)),
         Some(Err(_)) | None => Err(Failure::no("its svscan has just gone")),
     }
 }

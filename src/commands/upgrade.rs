@@ -1,14 +1,12 @@
 //! `pinfold upgrade`: a new executable takes the place of the running one; services do not notice.
 
 use super::cli;
-use super::failure::{Failure, OK, shown};
+use super::failure::Failure;
 use super::tables::{self, Life};
 use crate::table::View;
 use crate::upgrade;
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{ArgMatches, Command};
 use nix::sys::signal::Signal;
-use std::ffi::OsString;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use sys::process::{Identity, Pidfd};
@@ -31,36 +29,22 @@ Examples:
   pinfold upgrade /etc/service
 
 Exit codes: 0 the new executable is at work; 1 it is not, and why; 2 wrong usage; 4 no permission.";
-    cli::command("upgrade", "Replace the running svscan by the installed one", more, after).arg(
-        Arg::new("directory")
-            .value_name("DIR")
-            .help("The scan directory [default: $SVDIR, else /service, else /etc/service]")
-            .value_parser(value_parser!(OsString)),
-    )
+    cli::command("upgrade", "Replace the running svscan by the installed one", more, after)
+        .arg(cli::directory())
 }
 
 /// Does it.
 pub(super) fn run(matches: &ArgMatches) -> u8 {
-    let given = matches.get_one::<OsString>("directory").map(PathBuf::from);
-    let directory = given.unwrap_or_else(crate::service::name::root);
-    match change(&directory) {
-        Ok(()) => OK,
-        Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "pinfold upgrade: {}: {}", shown(&directory), failure.reason);
-            failure.code
-        }
-    }
+    cli::to_svscan(matches, "upgrade", change)
 }
 
 fn change(directory: &Path) -> Result<(), Failure> {
-    let real = std::fs::canonicalize(directory)
-        .map_err(|e| Failure::at("look at", directory, sys::fail::errno_of(&e)))?;
-    let (view, guardian) = guardian_of(&real)?;
+    let (view, guardian) = guardian_of(directory)?;
     let executable = executable_of(guardian)?;
     let mut spawner = Spawner::new().map_err(|fail| Failure::no(fail.to_string()))?;
     upgrade::ask(&executable, &mut spawner).map_err(Failure::no)?;
     let told = Pidfd::of(guardian).and_then(|pidfd| pidfd.signal(Signal::SIGUSR1));
-    told.map_err(|errno| Failure::at("signal svscan of", &real, errno))?;
+    told.map_err(|errno| Failure::at("signal svscan of", directory, errno))?;
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
         let now = tables::all().into_iter().find(|now| now.run == view.run);

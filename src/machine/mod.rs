@@ -32,6 +32,7 @@
 //! `emptied` in an event was read after the wait, not inferred from a notification; a late notification
 //! is harmless. A spawn that fails at once is an event of the same turn.
 
+mod adoption;
 mod step;
 
 use serde::{Deserialize, Serialize};

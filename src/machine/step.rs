@@ -4,9 +4,9 @@ use super::{
     Action, Actions, Cause, Command, Config, Daemonised, Event, Exit, Leader, Ms, Phase, Rung, State, Want,
 };
 
-struct Turn<'a> {
-    s: State,
-    out: Actions,
+pub(super) struct Turn<'a> {
+    pub(super) s: State,
+    pub(super) out: Actions,
     now: Ms,
     config: &'a Config,
 }
@@ -35,7 +35,7 @@ impl Turn<'_> {
     }
 
     /// As [`Turn::enter`], with the deadline that is already running: a stop's clock is not wound up again.
-    fn go_on(&mut self, phase: Phase) {
+    pub(super) fn go_on(&mut self, phase: Phase) {
         self.s.phase = phase;
         self.s.termed &= phase.is_up() || phase.has_leader() || matches!(phase, Phase::Daemonising { .. });
     }
@@ -151,7 +151,7 @@ impl Turn<'_> {
         }
     }
 
-    fn thaw_if_paused(&mut self) {
+    pub(super) fn thaw_if_paused(&mut self) {
         if !std::mem::take(&mut self.s.paused) {
             return;
         }
@@ -198,7 +198,7 @@ impl Turn<'_> {
         }
     }
 
-    fn ask_all(&mut self, cause: Cause, finished: bool) {
+    pub(super) fn ask_all(&mut self, cause: Cause, finished: bool) {
         self.out.push(Action::AskAll);
         self.enter(Phase::Sweeping { cause, finished, rung: Rung::Asked }, self.config.timeout_kill);
     }
@@ -249,7 +249,7 @@ impl Turn<'_> {
     }
 
     /// What the leader leaves is carried over, not swept.
-    fn leaves_others(&self) -> bool {
+    pub(super) fn leaves_others(&self) -> bool {
         self.config.leader_only && !self.s.everybody
     }
 
@@ -287,7 +287,7 @@ impl Turn<'_> {
         }
     }
 
-    fn emptied(&mut self) {
+    pub(super) fn emptied(&mut self) {
         match self.s.phase {
             Phase::Sweeping { cause, finished: false, .. } => self.finish(cause),
             Phase::Sweeping { cause, finished: true, .. } => self.settle(cause),
@@ -312,7 +312,7 @@ impl Turn<'_> {
         }
     }
 
-    fn finish(&mut self, cause: Cause) {
+    pub(super) fn finish(&mut self, cause: Cause) {
         if !self.config.has_finish {
             return self.settle(cause);
         }
@@ -320,7 +320,7 @@ impl Turn<'_> {
         self.enter(Phase::Finishing { cause, rung: Rung::Asked }, self.config.timeout_finish);
     }
 
-    fn finish_gone(&mut self, exit: Exit, emptied: bool) {
+    pub(super) fn finish_gone(&mut self, exit: Exit, emptied: bool) {
         let Phase::Finishing { cause, rung } = self.s.phase else {
             return debug_assert!(false, "a finish is gone that was not there");
         };
@@ -336,7 +336,7 @@ impl Turn<'_> {
     }
 
     /// Nothing is alive any more: what next?
-    fn settle(&mut self, cause: Cause) {
+    pub(super) fn settle(&mut self, cause: Cause) {
         if self.s.leaving {
             return self.rest();
         }
@@ -381,7 +381,7 @@ impl Turn<'_> {
         self.enter(Phase::Backoff { cause }, Some(at - self.now));
     }
 
-    fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         self.enter(Phase::Down, None);
         self.s.everybody = false;
         if self.s.leaving {
@@ -409,60 +409,6 @@ impl Turn<'_> {
                 self.enter(Phase::Finishing { cause, rung }, rekill);
             }
             Phase::Down | Phase::Ready { .. } | Phase::Failed { .. } => {}
-        }
-    }
-
-    /// The state was saved before its actions were done, so the last ones may be missing, a thaw or a
-    /// freeze among them: those that can be repeated without harm are, and a start that left no leader
-    /// behind is undone.
-    fn adopted(&mut self, present: bool, emptied: bool) {
-        let quiet = emptied || self.leaves_others();
-        if !self.s.paused {
-            self.out.push(Action::Thaw); // whatever follows needs it
-        }
-        match self.s.phase {
-            Phase::Down if !quiet => self.ask_all(Cause::Asked, true),
-            Phase::Backoff { cause } | Phase::Failed { cause } if !quiet => self.ask_all(cause, true),
-            Phase::Down if self.s.leaving => self.rest(),
-            Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } => {}
-            Phase::Ready { leader: Leader::Nobody, .. } if emptied => self.emptied(),
-            Phase::Ready { leader: Leader::Nobody, .. } => self.freeze_again(),
-            Phase::Starting { .. } | Phase::Ready { .. } if present => self.freeze_again(),
-            Phase::Starting { .. } | Phase::Ready { .. } => {
-                self.thaw_if_paused();
-                if emptied { self.settle(Cause::Asked) } else { self.sweep_lost(Cause::Asked) }
-            }
-            Phase::Daemonising { .. } if emptied => self.emptied(),
-            Phase::Daemonising { .. } if self.s.deadline.is_none() => self.out.push(Action::LookForDaemon),
-            Phase::Daemonising { .. } => {}
-            Phase::Stopping { rung, .. } if present => {
-                self.out.push(if rung == Rung::Killed { Action::Kill } else { Action::AskLeader });
-            }
-            Phase::Stopping { cause, .. } if quiet => self.finish(cause),
-            Phase::Stopping { cause, rung } => {
-                self.out.push(Action::AskAll);
-                self.go_on(Phase::Sweeping { cause, finished: false, rung });
-            }
-            Phase::Sweeping { .. } if emptied => self.emptied(),
-            Phase::Sweeping { rung, .. } => {
-                self.out.push(if rung == Rung::Killed { Action::Kill } else { Action::AskAll });
-            }
-            Phase::Finishing { .. } if present => {}
-            Phase::Finishing { .. } if emptied => self.finish_gone(Exit::Dirty, emptied),
-            Phase::Finishing { cause, .. } => self.sweep_lost(cause),
-        }
-    }
-
-    /// Somebody in the fold may be the process that was started and not recorded any more. It can't be
-    /// told from what `kill-mode: leader` carries over, so everybody goes: never a second copy.
-    fn sweep_lost(&mut self, cause: Cause) {
-        self.s.everybody = true;
-        self.ask_all(cause, true);
-    }
-
-    fn freeze_again(&mut self) {
-        if self.s.paused {
-            self.out.push(Action::Freeze);
         }
     }
 }
