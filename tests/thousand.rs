@@ -161,3 +161,51 @@ fn a_thousand_running_services_end_with_their_scanner() {
     all.all_up();
     all.end();
 }
+
+/// What a process has for itself, in kB: smaps_rollup's private pages.
+fn private_kb(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let private = text.lines().filter(|line| line.starts_with("Private_"));
+    private.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+}
+
+/// How often a process has waited for something.
+fn waits(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+    line.trim().parse().unwrap()
+}
+
+/// Guard rails, in counted things: memory and descriptors per service, and nobody wakes up while nothing happens.
+#[test]
+fn a_thousand_services_at_rest_cost_little() {
+    let all = Thousand::new("thousand_rest");
+    let before = all.descriptors();
+    all.lay_out(false);
+    all.all_up();
+    let ours: Vec<i32> = before.keys().copied().filter(|pid| is_ours(*pid)).collect();
+    assert_eq!(ours.len(), 3, "guardian, supervisor and catcher");
+    let mut last = Vec::new();
+    all.sandbox.wait_for("three seconds in which none of them wakes up", || {
+        std::thread::sleep(std::time::Duration::from_secs(3)); // bounded: how long a rest is
+        let now: Vec<u64> = ours.iter().map(|pid| waits(*pid)).collect();
+        let rested = now == last;
+        last = now;
+        expect(rested, &last)
+    });
+    let after = all.descriptors();
+    for pid in ours {
+        let (kb, more) = (private_kb(pid), after[&pid] - before[&pid]);
+        let name = Process::look(pid).unwrap().command;
+        println!("{name}: {kb} kB private, {more} descriptors more");
+        // 2 kB a service and what the program itself needs; lock, control, a pidfd, and both ends of the output's pipe
+        assert!(kb < 6000, "{name}: {kb} kB for {COUNT} services");
+        assert!(more <= 5 * COUNT + 10, "{name}: {more} descriptors for {COUNT} services");
+    }
+    all.end();
+}
+
+fn is_ours(pid: i32) -> bool {
+    Process::look(pid)
+        .is_some_and(|process| ["svscan", "pinfold", "pinfold-catcher"].contains(&&*process.command))
+}
