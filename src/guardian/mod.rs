@@ -4,12 +4,14 @@
 //! supervisor again, takes note of orphans' ends and tells it, passes on what signals ask for, and keeps
 //! the catcher running. It knows nothing of services; what it can't do it says and goes on.
 
+mod manager;
 mod reunion;
 mod upgrade;
 mod ward;
 
 use crate::guardian_line::{Key, Kind, Say};
 use crate::say;
+use manager::Manager;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use reunion::Expected;
@@ -40,6 +42,8 @@ struct Guardian {
     /// Where our executable was found, and its successor will be.
     executable: PathBuf,
     environment: Vec<CString>,
+    /// The service manager that wants to be told.
+    manager: Manager,
     spawner: Spawner,
     signals: Signals,
     kept: HashMap<Key, Vec<OwnedFd>>,
@@ -102,12 +106,15 @@ impl Guardian {
         crate::limits::raise_descriptors();
         become_subreaper().map_err(|e| Fail::of("become the one that orphans return to", e))?;
         let chosen = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
+        let mut environment = crate::environment::inherited();
+        let manager = Manager::from_environment(&mut environment);
         Ok(Guardian {
             directory: directory.to_owned(),
             run: run.to_owned(),
             lock,
             executable: crate::upgrade::executable()?,
-            environment: crate::environment::inherited(),
+            environment,
+            manager,
             spawner,
             signals: Signals::take(&chosen)?,
             kept: HashMap::new(),
@@ -133,6 +140,7 @@ impl Guardian {
             self.listen();
             self.look_at_children();
             self.speak();
+            self.manager.keep_in_touch();
             if let Some(code) = self.ended() {
                 return Ok(code);
             }
@@ -142,7 +150,8 @@ impl Guardian {
     /// The one blocking call.
     fn wait(&self) {
         let now = monotonic_ms();
-        let times = [self.again, self.catcher_again, self.expected.as_ref().and_then(Expected::patience)];
+        let patience = self.expected.as_ref().and_then(Expected::patience);
+        let times = [self.again, self.catcher_again, patience, self.manager.next()];
         let timeout = match times.into_iter().flatten().min() {
             Some(at) => PollTimeout::try_from(at.saturating_sub(now) as i32 + 1).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
@@ -173,7 +182,10 @@ impl Guardian {
                 }
                 _ => continue,
             };
-            self.endings += usize::from(say == Say::Ending);
+            if say == Say::Ending {
+                self.endings += 1;
+                self.manager.stopping();
+            }
             if let Some(supervisor) = &mut self.supervisor {
                 supervisor.queue.push_back(say);
             }
@@ -310,7 +322,10 @@ impl Guardian {
                 }
                 self.tell_of_orphans();
             }
-            Say::Started => self.proven = true,
+            Say::Started => {
+                self.proven = true;
+                self.manager.ready(&self.directory);
+            }
             Say::Done => self.done = true,
             Say::Ending => self.endings += 1,
             Say::Again => {

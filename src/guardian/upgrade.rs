@@ -20,6 +20,7 @@ use sys::{Errno, Fail};
 impl Guardian {
     /// SIGUSR1. Comes back if the executable can't take our place; then nothing has changed.
     pub(super) fn upgrade(&mut self) {
+        self.manager.reloading();
         let why = if self.endings > 0 || self.done {
             "everything is being stopped".to_owned()
         } else if self.expected.is_some() {
@@ -31,6 +32,7 @@ impl Guardian {
             }
         };
         say::warning(&format!("not upgraded, going on as before: {why}"));
+        self.manager.ready(&self.directory);
     }
 
     /// Becomes the executable; comes back with the reason why not.
@@ -44,7 +46,8 @@ impl Guardian {
         let errno = stays(true).err().unwrap_or_else(|| {
             let arguments = [c"svscan".to_owned(), directory];
             let (limit, number) = (self.spawner.child_limit(), Some(text.as_raw_fd()));
-            upgrade::become_it(&self.executable, &arguments, &self.environment, limit, number)
+            let environment = self.manager.with_variables(&self.environment);
+            upgrade::become_it(&self.executable, &arguments, &environment, limit, number)
         });
         let _ = stays(false);
         fail(errno)
