@@ -108,6 +108,11 @@ pub(super) fn applet(name: &str, args: &[OsString]) -> u8 {
     ORDERS.iter().find(|order| order.applet == Some(name)).unwrap_or(&ORDERS[0]).run_applet(args)
 }
 
+/// The command lines of all applets.
+pub(super) fn define_applets() -> impl Iterator<Item = Command> {
+    ORDERS.iter().filter_map(|order| Some(order.define_applet(order.applet?)))
+}
+
 impl Order {
     fn starts(&self) -> bool {
         !matches!(self.task, Task::Stop | Task::Disable)
@@ -134,6 +139,11 @@ impl Order {
         self.define(self.verb, "Exit codes: 0 all done; 1 not all; 2 wrong usage; 4 no permission.")
     }
 
+    /// The applet's command line.
+    fn define_applet(&self, name: &'static str) -> Command {
+        self.define(name, "Exit codes: 0 all done; 1 not all, for whatever reason.")
+    }
+
     /// Does it as a verb.
     pub(super) fn run_verb(&self, matches: &ArgMatches) -> u8 {
         self.administer(&format!("pinfold {}", self.verb), matches)
@@ -142,8 +152,7 @@ impl Order {
     /// Does it as an applet: everything but success is 1.
     pub(super) fn run_applet(&self, args: &[OsString]) -> u8 {
         let name = self.applet.unwrap_or(self.verb);
-        let command = self.define(name, "Exit codes: 0 all done; 1 not all, for whatever reason.");
-        cli::parse(command, args, NO, |matches| self.administer(name, matches).min(NO))
+        cli::parse(self.define_applet(name), args, NO, |matches| self.administer(name, matches).min(NO))
     }
 
     /// Does it for all services named, in this order, which is the administrator's. Gives the exit code: 0

@@ -87,6 +87,12 @@ pub fn pinfold(args: &[std::ffi::OsString]) -> u8 {
     verbs::main(args)
 }
 
+/// The command lines that clap reads: `pinfold` with its verbs, and the tools that are verbs, too. Man pages and
+/// completions are made of these.
+pub fn command_lines() -> Vec<clap::Command> {
+    std::iter::once(verbs::define()).chain(administer::define_applets()).collect()
+}
+
 /// Finds a command, the family's or pinfold's own, by exactly its name.
 pub fn find(name: &OsStr) -> Option<&'static Applet> {
     let tools = compat::APPLETS.iter().chain(APPLETS).chain(OWN);

@@ -71,6 +71,16 @@ pub(super) fn main(args: &[OsString]) -> u8 {
 
 /// `pinfold help`, `pinfold help VERB`, `pinfold --version`; or what is no verb at all.
 fn help(args: &[OsString]) -> u8 {
+    let args = std::iter::once(OsString::from("pinfold")).chain(args.iter().cloned());
+    cli::parse(define(), &args.collect::<Vec<_>>(), USAGE, |_| {
+        // every verb is found before; there is nothing else that could be asked for
+        let _ = writeln!(std::io::stderr(), "pinfold: no such verb; see pinfold help");
+        NO
+    })
+}
+
+/// The command line of `pinfold` with all its verbs.
+pub(super) fn define() -> Command {
     let tools: Vec<String> = compat::APPLETS
         .iter()
         .chain(APPLETS)
@@ -81,7 +91,7 @@ fn help(args: &[OsString]) -> u8 {
          no; 2 wrong usage; 3 the one service asked about is not running; 4 no permission.",
         tools.join("\n")
     );
-    let command = Command::new("pinfold")
+    Command::new("pinfold")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(after)
@@ -89,11 +99,5 @@ fn help(args: &[OsString]) -> u8 {
         .arg_required_else_help(true)
         .disable_help_subcommand(false)
         .max_term_width(100)
-        .subcommands(VERBS.iter().map(|verb| (verb.define)()));
-    let args = std::iter::once(OsString::from("pinfold")).chain(args.iter().cloned());
-    cli::parse(command, &args.collect::<Vec<_>>(), USAGE, |_| {
-        // every verb is found before; there is nothing else that could be asked for
-        let _ = writeln!(std::io::stderr(), "pinfold: no such verb; see pinfold help");
-        NO
-    })
+        .subcommands(VERBS.iter().map(|verb| (verb.define)()))
 }
