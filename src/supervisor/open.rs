@@ -112,6 +112,8 @@ impl Supervisor {
         self.was_ending(endings);
         if let Some(view) = before {
             self.adopt(view, kept, told);
+            // sessions that were opened while no supervisor looked
+            self.claim_all();
         }
         // before anything that has been stopped could be taken up again
         self.go_on_ending(endings);
