@@ -1,18 +1,16 @@
 //! Descriptors that travel: SCM_RIGHTS over a socket pair that keeps messages apart.
 
 use crate::Fail;
-use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    UnixCredentials, accept4, bind, connect, getsockopt, listen, recvmsg, sendmsg, socket, socketpair,
-    sockopt,
+    AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, accept4,
+    bind, connect, getsockopt, listen, sendmsg, socket, socketpair, sockopt,
 };
 use nix::sys::stat::Mode;
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 /// The most descriptors one message carries.
@@ -76,25 +74,36 @@ impl Line {
         }
     }
 
-    /// The next message that has arrived.
+    /// The next message that has arrived. If this process could not take all of its descriptors (`EMFILE`), it has
+    /// none of them: half of them would be of no use.
     pub fn receive(&self) -> Result<Message, Nothing> {
         let mut buffer = [0u8; LONGEST];
-        let mut space = cmsg_space!([i32; MOST]);
-        loop {
-            let mut parts = [IoSliceMut::new(&mut buffer)];
-            let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
-            let (length, fds) = match recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut space), flags) {
-                Ok(message) => (message.bytes, owned(&message)),
-                Err(Errno::EINTR) => continue,
+        // a header and the numbers, aligned as the kernel wants it
+        let mut space = [0u64; 2 + MOST / 2];
+        let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        // SAFETY: a msghdr is integers and pointers, for which zeros are valid values.
+        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+        (header.msg_iov, header.msg_iovlen) = (&raw mut part, 1);
+        (header.msg_control, header.msg_controllen) = (space.as_mut_ptr().cast(), size_of_val(&space));
+        let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
+        let length = loop {
+            // SAFETY: the header points to a buffer and a control space of the lengths it says, both ours.
+            match Errno::result(unsafe { libc::recvmsg(self.0.as_raw_fd(), &raw mut header, flags) }) {
+                Ok(length) => break length as usize,
+                Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Err(Nothing::Yet),
                 Err(Errno::ECONNRESET) => return Err(Nothing::Ever),
                 Err(e) => return Err(Nothing::Failed(e)),
-            };
-            if length == 0 && fds.is_empty() {
-                return Err(Nothing::Ever);
             }
-            return Ok(Message { bytes: buffer[..length].to_vec(), fds });
+        };
+        let mut fds = arrived(&header);
+        if length == 0 && fds.is_empty() {
+            return Err(Nothing::Ever);
         }
+        if header.msg_flags & libc::MSG_CTRUNC != 0 {
+            fds.clear();
+        }
+        Ok(Message { bytes: buffer[..length].to_vec(), fds })
     }
 }
 
@@ -188,13 +197,30 @@ impl AsFd for Line {
     }
 }
 
-fn owned(message: &nix::sys::socket::RecvMsg<'_, '_, ()>) -> Vec<OwnedFd> {
+/// The descriptors of a message that has been received. nix gives none at all when the kernel has left some out, and
+/// those that did arrive would stay open for ever.
+fn arrived(header: &libc::msghdr) -> Vec<OwnedFd> {
     let mut fds = Vec::new();
-    for control in message.cmsgs().into_iter().flatten() {
-        if let ControlMessageOwned::ScmRights(raw) = control {
-            // SAFETY: the kernel has just made these descriptors for this process; nobody else knows them.
-            fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+    // SAFETY: the kernel has filled the control space that the header points to, up to the length it says.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(header) };
+    // SAFETY: null, or a control message within that space.
+    while let Some(control) = unsafe { next.as_ref() } {
+        if control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SCM_RIGHTS {
+            // SAFETY: takes an integer.
+            let head = unsafe { libc::CMSG_LEN(0) } as usize;
+            #[allow(clippy::unnecessary_cast, reason = "musl has another type for it")]
+            let count = (control.cmsg_len as usize).saturating_sub(head) / size_of::<RawFd>();
+            // SAFETY: the data of a control message that exists follows its head.
+            let data = unsafe { libc::CMSG_DATA(control) }.cast::<RawFd>();
+            for n in 0..count {
+                // SAFETY: `count` numbers are there, aligned or not.
+                let fd = unsafe { data.add(n).read_unaligned() };
+                // SAFETY: the kernel has just made this descriptor for this process; nobody else knows it.
+                fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
+            }
         }
+        // SAFETY: as above.
+        next = unsafe { libc::CMSG_NXTHDR(header, control) };
     }
     fds
 }
@@ -235,6 +261,23 @@ pub fn inherited(number: i32) -> Option<OwnedFd> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_taken_whole_is_not_kept_open() {
+        let (ours, theirs) = Line::pair().unwrap();
+        let (read, write) = nix::unistd::pipe().unwrap();
+        let two = [read.as_fd(), write.as_fd()];
+        ours.send(b"two", &two).unwrap();
+        assert_eq!(theirs.receive().unwrap().fds.len(), 2);
+        // five do not fit into the space for four: the kernel gives four, and says that it has left one out
+        ours.send(b"five", &[read.as_fd(), write.as_fd(), read.as_fd(), write.as_fd(), read.as_fd()])
+            .unwrap();
+        let message = theirs.receive().unwrap();
+        assert_eq!((&*message.bytes, message.fds.len()), (&b"five"[..], 0));
+        // the writing end was among them, and is closed
+        drop(write);
+        assert_eq!(nix::unistd::read(&read, &mut [0]), Ok(0));
+    }
 
     #[test]
     fn those_who_meet_know_each_other() {
