@@ -15,18 +15,17 @@ use manager::Manager;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use reunion::Expected;
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use sys::Fail;
 use sys::clock::monotonic_ms;
 use sys::handover::{Meeting, Nothing};
 use sys::process::{Identity, become_subreaper};
 use sys::reap::{Ending, Whom, peek, reap};
 use sys::signals::Signals;
 use sys::spawn::Spawner;
+use sys::{Errno, Fail};
 use ward::Ward;
 
 /// The number of the descriptor on which supervisor and catcher find their line to the guardian.
@@ -62,6 +61,8 @@ struct Guardian {
     endings: usize,
     /// Orphans whose end the present supervisor has been told.
     told: Vec<Identity>,
+    /// What has been said of starts that failed; forgotten when one succeeds.
+    regrets: BTreeSet<String>,
     /// The supervisor has once got through its start-up: from now on it is always started again.
     proven: bool,
     done: bool,
@@ -126,6 +127,7 @@ impl Guardian {
             catcher_again: None,
             endings: 0,
             told: Vec::new(),
+            regrets: BTreeSet::new(),
             proven: false,
             done: false,
         })
@@ -165,8 +167,11 @@ impl Guardian {
         }
         fds.push(PollFd::new(self.meeting.as_fd(), PollFlags::POLLIN));
         fds.extend(self.expected.iter().map(Expected::awaited));
-        // an interrupted or failed poll only means looking once more
-        let _ = poll(&mut fds, timeout);
+        // an interrupted poll only means looking once more
+        if poll(&mut fds, timeout).is_err_and(|errno| errno != Errno::EINTR) {
+            // EINVAL: fewer descriptors are allowed than are open; a pause keeps it from spinning
+            std::thread::sleep(std::time::Duration::from_millis(100)); // bounded: a failing kernel
+        }
     }
 
     fn take_signals(&mut self) {
@@ -260,12 +265,22 @@ impl Guardian {
         kept.chain(vec![Say::Ending; self.endings]).chain([Say::AllKept]).collect()
     }
 
+    /// A start has failed, and will be tried again; what is the same each time is said once.
+    fn regret(&mut self, fail: &Fail) {
+        if self.regrets.insert(fail.to_string()) {
+            say::warning(&format!("{fail}; trying again every second"));
+        }
+    }
+
     fn start_supervisor(&mut self) {
         match self.start("pinfold:", self.everything()) {
-            Ok(ward) => self.supervisor = Some(ward),
+            Ok(ward) => {
+                self.supervisor = Some(ward);
+                self.regrets.clear();
+            }
             Err(fail) => {
-                say::warning(&format!("{fail}; trying again in a second"));
-                self.again = Some(monotonic_ms() + 1000);
+                self.regret(&fail);
+                self.again = Some(monotonic_ms() + TOO_SHORT_MS);
             }
         }
     }
@@ -274,10 +289,13 @@ impl Guardian {
         let keys = self.kept.keys().filter(|key| key.kind == Kind::Output);
         let queue = keys.cloned().map(Say::Kept).collect();
         match self.start("pinfold-catcher:", queue) {
-            Ok(ward) => self.catcher = Some(ward),
+            Ok(ward) => {
+                self.catcher = Some(ward);
+                self.regrets.clear();
+            }
             // services then write into a pipe nobody reads until the next try
             Err(fail) => {
-                say::warning(&format!("{fail}; trying again in a second"));
+                self.regret(&fail);
                 self.catcher_again = Some(monotonic_ms() + TOO_SHORT_MS);
             }
         }
