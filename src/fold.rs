@@ -24,12 +24,14 @@ pub struct Fence {
     pub foldroot: Option<FoldRoot>,
     /// Somebody has walked `/proc` in this turn; a walk serves all services that ask.
     walk: Option<Walk>,
+    /// Why a fold that was looked at could not be read, and so counts as populated.
+    pub unread: Option<Fail>,
 }
 
 impl Fence {
     /// Goes by what was found.
     pub fn new(containment: Containment) -> Fence {
-        Fence { containment, foldroot: None, walk: None }
+        Fence { containment, foldroot: None, walk: None, unread: None }
     }
 
     /// The house of groups; `None` on the subtree rung.
@@ -193,9 +195,15 @@ impl Fold {
     pub fn is_empty(&mut self, fence: &mut Fence) -> bool {
         if let Some(house) = fence.house()
             && self.group.is_made()
-            && self.group.populated(house) != Ok(false)
         {
-            return false;
+            match self.group.populated(house) {
+                Ok(false) => {}
+                Ok(true) => return false,
+                Err(fail) => {
+                    fence.unread = Some(fail);
+                    return false;
+                }
+            }
         }
         self.is_childless(fence)
     }
@@ -205,7 +213,11 @@ impl Fold {
         let removed = match fence.house() {
             Some(house) if self.group.is_made() => match self.group.remove(house) {
                 Ok(()) | Err(Errno::ENOENT) => true,
-                Err(_) => return false,
+                Err(Errno::EBUSY) => return false,
+                Err(errno) => {
+                    fence.unread = Some(Fail::at("remove cgroup", &self.group.path(house), errno));
+                    return false;
+                }
             },
             _ => true,
         };

@@ -39,7 +39,7 @@ impl Supervisor {
         if matches!(said, machine::Command::Up | machine::Command::Once)
             && let Some(service) = self.service(index)
         {
-            service.said = 0; // what is still wrong is said again
+            service.said = [0; 4]; // what is still wrong is said again
         }
         self.turn(index, Event::Command(said));
         self.passing = None;

@@ -25,9 +25,9 @@ pub(super) enum Held {
 /// How long after a death a fold that still reads "populated" with nobody alive in it is read again: the
 /// kernel takes the dead out of their cgroup a moment after it tells of them.
 const REREADS_MS: [u64; 3] = [1, 1, 5];
-/// The waits between looks at a fold that is being emptied; the last one repeats.
 /// The waits for a stranger to reap what was ours, until its end is called unknown.
 const STRANGE_MS: [u64; 8] = [1, 1, 5, 10, 20, 50, 100, 200];
+/// The waits between looks at a fold that is being emptied; the last one repeats.
 const LOOKS_MS: [u64; 8] = [5, 5, 10, 20, 50, 100, 200, 500];
 
 impl Supervisor {
@@ -65,18 +65,17 @@ impl Supervisor {
         }
     }
 
-    /// An adopted leader (or `finish`) has ended. If its parent is the guardian, or we are, that tells how; else the
-    /// kernel does, as soon as whoever is its parent has reaped it.
+    /// An adopted leader (or `finish`) has ended. If we are its parent, that tells how, and so does the guardian if it
+    /// is; else the kernel does, as soon as whoever is its parent has reaped it. A parent that takes its time (a
+    /// guardian that is stopped) is not waited for.
     pub(super) fn adopted_leader_ended(&mut self, index: u32) {
-        let guardian = self.guardian_pid();
         let Some(service) = self.service(index) else { return };
         let Some(process) = service.leader.as_ref().or(service.finish.as_ref()) else { return };
         let (who, ending) = (process.who, process.pidfd.ending());
         let stat = Stat::read(who.pid).filter(|stat| stat.identity() == who);
-        let parent = stat.as_ref().map(|stat| stat.parent);
-        let told = parent.is_some() && (parent == Some(std::process::id() as i32) || parent == guardian);
+        let ours = stat.as_ref().is_some_and(|stat| stat.parent == std::process::id() as i32);
         // somebody else's zombie
-        let early = !told && stat.is_some() && ending.is_none() && service.strange_looks < STRANGE_MS.len();
+        let early = !ours && stat.is_some() && ending.is_none() && service.strange_looks < STRANGE_MS.len();
         let wait = early.then(|| STRANGE_MS[service.strange_looks]);
         service.strange_looks = if early { service.strange_looks + 1 } else { 0 };
         // either way it is readable for good now: look no more
@@ -87,8 +86,11 @@ impl Supervisor {
         }
         match wait {
             Some(wait) => self.recheck_at(index, Some(monotonic_ms() + wait)),
-            None if told => {}
-            None => self.process_ended(who.pid, ending.unwrap_or(Ending::Unknown)),
+            None if ours => {}
+            None => {
+                let ending = ending.or_else(|| Stat::ending_of(who)).unwrap_or(Ending::Unknown);
+                self.process_ended(who.pid, ending);
+            }
         }
     }
 
@@ -142,7 +144,7 @@ impl Supervisor {
         }
         let Some(service) = self.service(index) else { return };
         let leader = service.leader.take();
-        service.rereads = 0;
+        (service.rereads, service.strange_looks) = (0, 0);
         service.held = Some(Held::Leader(ending, verdict.is_none()));
         service.shown_as.last_exit = verdict.is_none().then_some(ending);
         if verdict.is_none() {
@@ -164,7 +166,7 @@ impl Supervisor {
         }
         let Some(service) = self.service(index) else { return };
         service.finish = None;
-        service.rereads = 0;
+        (service.rereads, service.strange_looks) = (0, 0);
         service.held = Some(Held::Finish(ending));
         self.let_go(index);
     }
@@ -174,6 +176,8 @@ impl Supervisor {
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let Some(held) = service.held else { return };
         let emptied = look(service, &mut self.fence);
+        self.say_unread(index);
+        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
         // the fold root goes by itself when nobody is left below it, if it gets to run
         let most = if service.fold.root().is_some() { 100 } else { REREADS_MS.len() };
         let again = !emptied && (service.rereads as usize) < most;
@@ -225,11 +229,14 @@ impl Supervisor {
         }
         // a daemon may stay for years: its end is told, and it is not asked about
         let soon = !matches!(service.state.phase, Phase::Ready { .. });
-        if look(service, &mut self.fence) {
+        let emptied = look(service, &mut self.fence);
+        let killed = matches!(service.state.phase, Phase::Sweeping { rung: Rung::Killed, .. });
+        self.say_unread(index);
+        if emptied {
             self.turn(index, Event::Emptied);
             return self.look_if_waiting(index);
         }
-        if matches!(service.state.phase, Phase::Sweeping { rung: Rung::Killed, .. }) {
+        if killed {
             // one pass may not reach everybody (never more than one is needed with cgroup.kill)
             self.perform(index, crate::machine::Action::Kill);
         }
@@ -242,6 +249,13 @@ impl Supervisor {
         }
         if soon {
             self.look_soon(index);
+        }
+    }
+
+    /// What keeps a fold from being read keeps its service from being down, and is said.
+    fn say_unread(&mut self, index: u32) {
+        if let Some(fail) = self.fence.unread.take() {
+            self.complain(index, &fail.to_string());
         }
     }
 

@@ -105,8 +105,7 @@ impl Supervisor {
     pub(super) fn complain(&mut self, index: u32, text: &str) {
         let Some(service) = self.service(index) else { return };
         text.clone_into(&mut service.shown_as.message);
-        let sum = crate::place::hash(text.as_bytes());
-        if std::mem::replace(&mut service.said, sum) != sum {
+        if service.is_news(text) {
             let name = service.shown_name();
             say::warning(&format!("{name}: {text}"));
         }
@@ -116,7 +115,7 @@ impl Supervisor {
     /// What was said is over; the next time it is said again.
     pub(super) fn content(&mut self, index: u32) {
         if let Some(service) = self.service(index) {
-            service.said = 0;
+            service.said = [0; 4];
             service.shown_as.message.clear();
             service.shown_as.not_started = None;
         }

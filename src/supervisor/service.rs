@@ -135,8 +135,8 @@ pub(super) struct Service {
     pub(super) stop: Option<Box<Stop>>,
     /// When it first could not be started for want of `run`; said only after a while.
     pub(super) missing_since: Option<Ms>,
-    /// The last thing said about it, so that it is said once.
-    pub(super) said: u64,
+    /// The last things said about it, so that each is said once, also when several take turns.
+    pub(super) said: [u64; 4],
     /// What the table shows beside the state.
     pub(super) shown_as: Shown,
     /// It has changed in this turn of the loop.
@@ -196,10 +196,21 @@ impl Service {
             slow_birth: false,
             stop: None,
             missing_since: None,
-            said: 0,
+            said: [0; 4],
             shown_as: Shown { changed: sys::clock::wall(), ..Shown::default() },
             dirty: false,
         }
+    }
+
+    /// Whether this has not been said of it lately; from now on it has.
+    pub(super) fn is_news(&mut self, words: &str) -> bool {
+        let sum = crate::place::hash(words.as_bytes());
+        let news = !self.said.contains(&sum);
+        if news {
+            self.said.rotate_right(1);
+            self.said[0] = sum;
+        }
+        news
     }
 
     /// A log service.

@@ -269,8 +269,7 @@ impl Supervisor {
     pub(super) fn inform(&mut self, index: u32, words: &str) {
         let Some(service) = self.service(index) else { return };
         words.clone_into(&mut service.shown_as.message);
-        let sum = crate::place::hash(words.split_once(" (pid").map_or(words, |(head, _)| head).as_bytes());
-        if std::mem::replace(&mut service.said, sum) != sum {
+        if service.is_news(words.split_once(" (pid").map_or(words, |(head, _)| head)) {
             let name = service.shown_name();
             crate::say::info(&format!("{name}: {words}"));
         }

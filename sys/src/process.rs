@@ -137,6 +137,16 @@ impl Stat {
         Stat::parse(&buffer[..length])
     }
 
+    /// How this very process ended, while it is a zombie. `None` also if it exited 0: that is what the kernel shows
+    /// to those who may not know (field 52 of proc_pid_stat(5)).
+    pub fn ending_of(who: Identity) -> Option<Ending> {
+        let text = std::fs::read(format!("/proc/{}/stat", who.pid)).ok()?;
+        Stat::parse(&text).filter(|stat| stat.identity() == who && stat.is_zombie())?;
+        let close = text.iter().rposition(|&b| b == b')')?;
+        let mut fields = text.get(close + 1..)?.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty());
+        number(fields.nth(49)?).filter(|&status: &i32| status != 0).map(Ending::of_status)
+    }
+
     /// Parses the file's text. The name is between the first `(` and the last `)`, since it may hold either.
     pub fn parse(text: &[u8]) -> Option<Stat> {
         let open = text.iter().position(|&b| b == b'(')?;
