@@ -33,7 +33,7 @@ pub(super) struct Desk {
 /// Where a service's files are.
 pub(super) struct Spot {
     directory: Directory,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// In the house, which nobody else can write to.
     housed: bool,
 }

@@ -9,8 +9,8 @@ use crate::guardian_line::Kind;
 use crate::service::Settings;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use sys::Fail;
 use sys::spawn::above_tray;
+use sys::{Fail, resolve};
 
 impl Supervisor {
     /// A service with its files open; nothing is started yet.
@@ -36,6 +36,27 @@ impl Supervisor {
             self.complain(index, &unusable.to_string());
         }
         Ok(index)
+    }
+
+    /// Makes a service's files be found in its directory, which is another than before.
+    pub(super) fn move_desk(&mut self, index: u32) -> Result<(), Fail> {
+        let Some(service) = self.services.get(index as usize).and_then(Option::as_ref) else { return Ok(()) };
+        // where they are; a link may be put there now
+        let inode = |path: &PathBuf| resolve::find(path).map(|found| found.inode()).ok();
+        let before = inode(&service.desk.path);
+        let spot = desk::place(&service.directory, self.house_of(&service.name).as_deref())?;
+        if before.is_some() && inode(&spot.path) == before {
+            return Ok(());
+        }
+        let desk = Desk::open(spot)?;
+        self.unwatch(service.desk.control());
+        self.watch(desk.control(), Source::Control(index));
+        if let Some(service) = self.service(index) {
+            service.desk = desk;
+        }
+        self.keep(index, Kind::Desk);
+        self.touch(index);
+        Ok(())
     }
 
     /// Where a service's files are made, if it brings no place of its own.

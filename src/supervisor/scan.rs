@@ -113,7 +113,7 @@ impl Supervisor {
             if let Some(service) = self.service(index) {
                 service.unlisted &= service.alias.is_some();
             }
-            return;
+            return self.look_whether_replaced(index, &path);
         }
         let found = match resolve::find(&path) {
             Ok(found) if found.is_directory() => found,
@@ -165,6 +165,30 @@ impl Supervisor {
             log.directory = directory;
         }
         true
+    }
+
+    /// Another directory may stand under a service's name by now. It is the service from the next start on, and what
+    /// the service is controlled by is to be found in it at once.
+    fn look_whether_replaced(&mut self, index: u32, path: &Path) {
+        let Ok(found) = resolve::find(path) else { return };
+        let Some(service) = self.service(index) else { return };
+        if service.inode == found.inode() || service.alias.is_some() || !found.is_directory() {
+            return;
+        }
+        // it was not there when the service was taken over
+        let is_back = std::mem::replace(&mut service.inode, found.inode()) == (0, 0);
+        service.directory = found.path().unwrap_or_else(|_| path.to_owned());
+        let name = service.shown_name();
+        let log = if let Kin::LoggedBy(log) = service.kin { Some(log) } else { None };
+        if !is_back {
+            say::info(&format!("{name}: its directory was replaced; it counts from the next start on"));
+        }
+        if let Err(fail) = self.move_desk(index) {
+            self.complain(index, &taken(&fail));
+        }
+        if let Some(log) = log {
+            self.look_whether_replaced(log, &path.join("log"));
+        }
     }
 
     /// A directory without `run` may be one that is just being filled.
