@@ -1,0 +1,85 @@
+//! Guardian or supervisor stopped for a while (SIGSTOP, a debugger, a machine that swaps): nobody takes their place,
+//! what is asked of them meanwhile is done afterwards.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+
+use super::common::expect;
+use super::ordeal::Ordeal;
+
+#[test]
+fn a_stopped_supervisor() {
+    let ordeal = Ordeal::new("stopped", &["dies", "is-stopped", "other"]);
+    let pids = ["dies", "is-stopped", "other"].map(|service| ordeal.sandbox.up(service));
+    ordeal.supervisor.signal(Signal::SIGSTOP);
+    ordeal.state(ordeal.supervisor.pid, 'T');
+    ordeal.process(pids[0]).signal(Signal::SIGKILL);
+    ordeal.svc("-d", "is-stopped");
+    ordeal.sandbox.file("late/run", super::scene::STAYS);
+    ordeal.while_it_lasts();
+    ordeal.unharmed();
+    // commands that wait do so for a bounded time, and views do not wait at all
+    let said = ordeal.sandbox.run("svcstop", ["-w", "0.5", ordeal.path("other").to_str().unwrap()]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("left"), "{said:?}");
+    let said = ordeal.sandbox.run("pinfold", ["status"]);
+    assert!(said.out.contains("other"), "{said:?}");
+    assert!(ordeal.process(pids[2]).is_alive());
+    ordeal.supervisor.signal(Signal::SIGCONT);
+    ordeal.other("dies", pids[0]);
+    for service in ["is-stopped", "other"] {
+        ordeal.sandbox.down(service);
+    }
+    ordeal.started("late");
+    ordeal.over(&["dies", "is-stopped", "other", "late"]);
+}
+
+#[test]
+fn a_stopped_guardian() {
+    let ordeal = Ordeal::new("stopped-guardian", &["squid", "adopted"]);
+    // those whose parent the guardian is
+    let adopted = ordeal.sandbox.up("adopted");
+    ordeal.lose_supervisor();
+    let supervisor = ordeal.supervisor();
+    ordeal.guardian.signal(Signal::SIGSTOP);
+    ordeal.state(ordeal.guardian.pid, 'T');
+    ordeal.works("squid");
+    for n in 0..50 {
+        let late = format!("late{n}");
+        ordeal.sandbox.file(&format!("{late}/run"), super::scene::STAYS);
+        ordeal.started(&late);
+    }
+    // it can't be reaped, so that it can't be known how it ended; nothing is started beside a zombie's fold
+    ordeal.process(adopted).signal(Signal::SIGKILL);
+    ordeal.sandbox.wait_for("its end", || {
+        let process = super::common::processes::Process::look(adopted);
+        expect(process.as_ref().is_none_or(|process| process.state == 'Z'), process)
+    });
+    ordeal.guardian.signal(Signal::SIGCONT);
+    ordeal.other("adopted", adopted);
+    assert_eq!(ordeal.supervisor().pid, supervisor.pid);
+    // what it was to keep meanwhile it keeps
+    ordeal.kill(&supervisor);
+    ordeal.supervisor_after(&supervisor);
+    for n in 0..50 {
+        assert_eq!(ordeal.starts(&format!("late{n}")), 1);
+    }
+    ordeal.works("late7");
+    ordeal.works("squid");
+    ordeal.works("adopted");
+    ordeal.scene.close();
+}
+
+/// A command given to a stopped supervisor whose successor carries it out.
+#[test]
+fn what_a_killed_supervisor_has_not_read_is_read_by_the_next() {
+    let ordeal = Ordeal::new("unread", &["squid"]);
+    ordeal.supervisor.signal(Signal::SIGSTOP);
+    ordeal.state(ordeal.supervisor.pid, 'T');
+    fs::write(ordeal.path("squid/supervise/control"), "d").unwrap();
+    ordeal.kill(&ordeal.supervisor);
+    ordeal.sandbox.down("squid");
+    ordeal.works("squid");
+    ordeal.scene.close();
+}
