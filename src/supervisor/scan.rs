@@ -350,6 +350,28 @@ impl Supervisor {
         }
     }
 
+    /// The pipe of a service that has a logger, or is one. It may have been lost with everybody who had it open.
+    pub(super) fn renew_log_pipe(&mut self, index: u32) -> Result<(), String> {
+        let Some(service) = self.service(index) else { return Ok(()) };
+        let main = match service.kin {
+            Kin::LoggedBy(_) => service.name.clone(),
+            Kin::LogOf(_) => service.name.strip_suffix(b"/log").unwrap_or(&service.name).to_vec(),
+            Kin::Alone => return Ok(()),
+        };
+        if self.pipes.contains_key(&main) {
+            return Ok(());
+        }
+        self.make_log_pipe(&main)?;
+        let inode = self.pipes.get(&main).map_or(0, super::service::Pipe::inode);
+        if let Some(&main) = self.by_name.get(&main)
+            && let Some(service) = self.service(main)
+        {
+            service.log_inode = inode;
+            self.save(main);
+        }
+        Ok(())
+    }
+
     /// The pipe between a service and its logger, if it is not there yet.
     fn make_log_pipe(&mut self, main: &[u8]) -> Result<(), String> {
         if !self.pipes.contains_key(main) {

@@ -38,6 +38,7 @@ impl Supervisor {
         self.refresh(index)?;
         self.enough_containment(index)?;
         self.take_up_log(index);
+        self.renew_log_pipe(index)?;
         self.make_output(index);
         let service = self.service(index).ok_or("forgotten")?;
         let directory = service.directory.clone();
