@@ -63,6 +63,8 @@ struct Guardian {
     told: Vec<Identity>,
     /// What has been said of starts that failed; forgotten when one succeeds.
     regrets: BTreeSet<String>,
+    /// When to ask the supervisor for all it has to be kept: something of it could not be received.
+    incomplete: Option<u64>,
     /// The supervisor has once got through its start-up: from now on it is always started again.
     proven: bool,
     done: bool,
@@ -128,6 +130,7 @@ impl Guardian {
             endings: 0,
             told: Vec::new(),
             regrets: BTreeSet::new(),
+            incomplete: None,
             proven: false,
             done: false,
         })
@@ -153,7 +156,7 @@ impl Guardian {
     fn wait(&self) {
         let now = monotonic_ms();
         let patience = self.expected.as_ref().and_then(Expected::patience);
-        let times = [self.again, self.catcher_again, patience, self.manager.next()];
+        let times = [self.again, self.catcher_again, patience, self.incomplete, self.manager.next()];
         let timeout = match times.into_iter().flatten().min() {
             Some(at) => PollTimeout::try_from(at.saturating_sub(now) as i32 + 1).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
@@ -217,6 +220,12 @@ impl Guardian {
         if self.catcher_again.is_some_and(|at| at <= now) {
             self.catcher_again = None;
             self.start_catcher();
+        }
+        if self.incomplete.is_some_and(|at| at <= now) {
+            self.incomplete = None;
+            if let Some(supervisor) = &mut self.supervisor {
+                supervisor.queue.push_back(Say::Again);
+            }
         }
         self.tell_of_orphans();
     }
@@ -321,6 +330,13 @@ impl Guardian {
 
     fn hear(&mut self, say: Say, fds: Vec<OwnedFd>) {
         match say {
+            Say::Keep(_) if fds.is_empty() => {
+                // too many are open here: what is kept already is better than nothing
+                self.incomplete = Some(monotonic_ms() + TOO_SHORT_MS);
+                if self.regrets.insert("keep".to_owned()) {
+                    say::warning("too many descriptors to keep; asking for them again every second");
+                }
+            }
             Say::Keep(key) => {
                 if let (Kind::Output, Some(catcher)) = (key.kind, &mut self.catcher) {
                     catcher.queue.push_back(Say::Kept(key.clone()));

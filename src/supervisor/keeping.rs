@@ -172,6 +172,7 @@ impl Supervisor {
                     Some(Say::Ended(who, ending)) => self.orphan_ended(who, ending),
                     Some(Say::Ending) => self.asked_to_end(),
                     Some(Say::Rescan) => self.hung_up(),
+                    Some(Say::Again) => self.keep_everything(),
                     Some(Say::Upgrade) => self.asked_to_upgrade(),
                     Some(Say::Voice) => {
                         take_voice(&message.fds);

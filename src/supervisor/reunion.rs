@@ -72,6 +72,15 @@ impl Supervisor {
 
     /// Everything that a guardian keeps, and how often the end has been asked for.
     fn hand_over(&mut self) {
+        self.keep_everything();
+        for _ in 0..self.endings() {
+            self.note(Note::Plain(Say::Ending));
+        }
+        self.announce();
+    }
+
+    /// Everything that a guardian keeps; also when one could not receive all of it before.
+    pub(super) fn keep_everything(&mut self) {
         for index in self.indices() {
             for kind in [Kind::Desk, Kind::Output, Kind::Report, Kind::Ready] {
                 self.keep(index, kind);
@@ -79,9 +88,5 @@ impl Supervisor {
         }
         let logged: Vec<Vec<u8>> = self.pipes.keys().cloned().collect();
         logged.into_iter().for_each(|name| self.note(Note::Keep(Kind::Log, name)));
-        for _ in 0..self.endings() {
-            self.note(Note::Plain(Say::Ending));
-        }
-        self.announce();
     }
 }
