@@ -120,12 +120,32 @@ pub(super) fn memory(group: &Path) -> Option<u64> {
     std::fs::read_to_string(group.join("memory.current")).ok()?.trim().parse().ok()
 }
 
+/// A leader that has ended, which nobody has been told: somebody traces it, or its parent does not reap it.
+pub(super) fn unreaped(record: &Record) -> Option<Member> {
+    let leader = record.leader?;
+    let stat = Stat::read(leader.pid).filter(|stat| stat.identity() == leader && stat.is_zombie())?;
+    Some(Member { stat, strayed: false })
+}
+
+/// Who keeps a zombie: see ptrace(2), a tracer is told of its end before its parent is.
+fn unreaped_by(stat: &Stat) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", stat.pid)).unwrap_or_default();
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse().ok());
+    let (pid, does) = match tracer {
+        Some(0) | None => (stat.parent, "has not reaped it"),
+        Some(tracer) => (tracer, "traces it and does not let it go"),
+    };
+    let command = Stat::read(pid).map_or(String::new(), |stat| super::terminal::clean(&stat.command).into());
+    format!("{pid} {command} {does}")
+}
+
 /// A line for somebody who should be gone: `123 mysqld (state S)`, and what holds up the one that can't be
 /// ended.
 pub(super) fn left_over(member: &Member) -> String {
     let stat = &member.stat;
     let waiting = std::fs::read_to_string(format!("/proc/{}/wchan", stat.pid)).unwrap_or_default();
     let state = match stat.state {
+        b'Z' => format!("state Z: it has ended, but {}", unreaped_by(stat)),
         b'D' if !waiting.is_empty() && waiting != "0" => {
             format!("state D: nothing can end it before it returns from {waiting}")
         }

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::line::Line;
-use super::members::{Member, Members, left_over};
+use super::members::{self, Member, Members, left_over};
 use super::reason;
 use super::script::Scripts;
 use super::service::{Service, Sight};
@@ -165,7 +165,10 @@ fn still_there(service: &Service, sight: &Sight) -> Failure {
         let pid = sight.pid().map_or(String::new(), |pid| format!(" (pid {pid})"));
         return Failure::no(format!("it still runs{pid}"));
     };
-    let members = left(service, record);
+    let mut members = left(service, record);
+    if members.is_empty() {
+        members.extend(members::unreaped(record));
+    }
     let count = members.len();
     let mut lines: Vec<String> = members.iter().take(NAMED).map(left_over).collect();
     if count > NAMED {

@@ -1,0 +1,187 @@
+//! Processes that nothing can end for now: in a cgroup that somebody else has frozen, held by a
+//! debugger. A stop of theirs takes bounded time and names them; nothing is started beside them; when they go,
+//! the service goes on by itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+#[path = "svscan/scene.rs"]
+mod scene;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use common::cgroups::{self, Hierarchy};
+use common::processes::Process;
+use common::sandbox::Said;
+use common::{Family, Sandbox, expect, is_root, skipped};
+use scene::Scene;
+
+/// A scanner over `squid`, whose processes are told to end and killed soon after.
+fn squid(label: &str, run: &str) -> Scene {
+    let sandbox = Sandbox::new(label, Family::Ours).unwrap();
+    sandbox.file("squid/run", run);
+    sandbox.file("squid/timeout-kill", "500\n");
+    let mut scene = Scene::of(sandbox);
+    scene.open();
+    scene.started("squid");
+    scene
+}
+
+/// The compiled test program.
+fn program(scene: &Sandbox) -> Result<PathBuf, String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/unkillable/hold.c");
+    let output = scene.lab().join("hold");
+    let done = Command::new("cc").args(["-O1", "-Wall", "-Wextra", "-o"]).arg(&output).arg(source).output();
+    let done = done.map_err(|error| format!("no C compiler: cc: {error}"))?;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Ok(output)
+}
+
+impl Scene {
+    fn stop(&self) -> Said {
+        self.sandbox.run("svcstop", ["-w", "2", self.path("squid").to_str().unwrap()])
+    }
+
+    /// It is not stopped, is said to be there, and nothing is started beside it.
+    #[track_caller]
+    fn cannot_be_stopped(&self, who: &Process, words: &[&str]) {
+        let said = self.stop();
+        assert_eq!(said.code, 1, "{said:?}");
+        let line = said
+            .out
+            .lines()
+            .find(|line| line.trim_start().starts_with(&format!("{} {}", who.pid, who.command)));
+        let line = line.unwrap_or_else(|| panic!("{} is not named: {said:?}", who.pid));
+        for word in words {
+            assert!(line.contains(word), "no {word:?} in {line:?}\n{said:?}");
+        }
+        let starts = self.starts("squid");
+        self.svc("-u", "squid");
+        self.svc("-t", "squid");
+        let said = self.stop();
+        assert_eq!(said.code, 1, "{said:?}");
+        self.svc("-u", "squid");
+        assert_ne!(self.sandbox.status("squid").unwrap().pid, 0, "it is not down");
+        assert_eq!(self.starts("squid"), starts, "nothing is started beside it");
+        // the others do not wait for it
+        self.sandbox.file("other/run", scene::STAYS);
+        self.started("other");
+    }
+
+    /// It goes, and what was wanted last comes to pass by itself.
+    #[track_caller]
+    fn goes_on(mut self, starts: usize) {
+        self.count("squid/starts", starts + 1);
+        self.svc("-d", "squid");
+        self.sandbox.down("squid");
+        self.end();
+    }
+}
+
+/// A group above svscan's own, as a container manager freezes a container or a backup program a session. Whoever is
+/// to stop the service is not in it.
+fn frozen_by_somebody_else(v2: bool) {
+    let Some(hierarchy) = Hierarchy::find(v2).filter(|_| is_root()) else {
+        return skipped("needs root and the hierarchy");
+    };
+    let scene = squid(if v2 { "frozen" } else { "frozen-v1" }, scene::STAYS);
+    let who = scene.process(scene.sandbox.up("squid"));
+    scene.sandbox.wait_for("its program", || {
+        expect(Process::look(who.pid).is_some_and(|now| now.command == "sleep"), ())
+    });
+    let who = scene.process(who.pid);
+    // in v2 a sub-group of the fold: frozen there, it is frozen whatever the fold's own switch says
+    let group = if v2 {
+        let fold =
+            cgroups::of(who.pid).into_iter().find(|group| group.starts_with(&hierarchy.mount)).unwrap();
+        fold.join("held")
+    } else {
+        hierarchy.mount.join(format!("{}-held", scene.sandbox.name))
+    };
+    fs::create_dir(&group).unwrap();
+    fs::write(group.join("cgroup.procs"), who.pid.to_string()).unwrap();
+    let freeze = |on: bool| {
+        let (file, word) = if v2 {
+            ("cgroup.freeze", if on { "1" } else { "0" })
+        } else {
+            ("freezer.state", if on { "FROZEN" } else { "THAWED" })
+        };
+        fs::write(group.join(file), word).unwrap();
+    };
+    freeze(true);
+    if v2 {
+        // killing works on the frozen of v2: the service is down
+        let said = scene.stop();
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(!who.is_alive() && !group.exists());
+        scene.svc("-u", "squid");
+        scene.started("squid");
+        return scene.close();
+    }
+    scene.sandbox.wait_for("it to be frozen", || {
+        let state = fs::read_to_string(group.join("freezer.state")).unwrap();
+        expect(state == "FROZEN\n", state)
+    });
+    let starts = scene.starts("squid");
+    scene.cannot_be_stopped(&who, &["state D: nothing can end it before it returns from "]);
+    freeze(false);
+    scene.gone(&who);
+    fs::remove_dir(&group).unwrap();
+    scene.goes_on(starts);
+}
+
+#[test]
+fn frozen_by_somebody_else_with_cgroup_v1() {
+    frozen_by_somebody_else(false);
+}
+
+#[test]
+fn frozen_by_somebody_else_with_cgroup_v2() {
+    frozen_by_somebody_else(true);
+}
+
+/// By a debugger that attends to nothing: killed, it stays a zombie that its parent can't reap. See ptrace(2).
+#[test]
+fn held_by_a_debugger() {
+    let scene = squid("traced", scene::STAYS);
+    let program = match program(&scene.sandbox) {
+        Ok(program) => program,
+        Err(why) => return skipped(&why),
+    };
+    let who = scene.process(scene.sandbox.up("squid"));
+    scene.sandbox.wait_for("its program", || {
+        expect(Process::look(who.pid).is_some_and(|now| now.command == "sleep"), ())
+    });
+    let who = scene.process(who.pid);
+    let debugger = Debugger::attach(&scene, &program, &who);
+    let starts = scene.starts("squid");
+    scene.cannot_be_stopped(&who, &["state Z", &debugger.0.id().to_string()]);
+    drop(debugger);
+    scene.gone(&who);
+    scene.goes_on(starts);
+}
+
+/// A debugger from outside: nobody's of the service. Its end lets go whom it holds.
+struct Debugger(Child);
+
+impl Debugger {
+    fn attach(scene: &Scene, program: &Path, who: &Process) -> Self {
+        let mut command = Command::new(program);
+        command.arg(who.pid.to_string()).stdin(Stdio::null());
+        let debugger = Debugger(command.spawn().unwrap());
+        let pid = debugger.0.id().to_string();
+        scene.sandbox.wait_for("the debugger to be attached", || {
+            let status = fs::read_to_string(format!("/proc/{}/status", who.pid)).unwrap();
+            expect(status.lines().any(|line| line.strip_prefix("TracerPid:\t") == Some(&pid)), status)
+        });
+        debugger
+    }
+}
+
+impl Drop for Debugger {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
