@@ -66,7 +66,9 @@ impl Supervisor {
         let spot = desk::place(&directory, house.as_deref())
             .or_else(|fail| house.map_or(Err(fail), |house| desk::housed(&house)));
         let spot = spot.map_err(|fail| fail.to_string())?;
-        let desk = Desk::adopt(spot, kept.remove(&key).unwrap_or_default());
+        let had = kept.remove(&key);
+        let was_kept = had.is_some();
+        let desk = Desk::adopt(spot, had.unwrap_or_default());
         let desk = desk.map_err(|fail| fail.to_string())?;
         self.table.keep_slot(slot);
         let fold = Fold::find(&self.fence, &record.name).unwrap_or_else(|| Fold::new(&record.name));
@@ -85,6 +87,9 @@ impl Supervisor {
             receipt: record.receipt.clone(),
         };
         let index = self.insert(service);
+        if !was_kept {
+            self.keep(index, Kind::Desk);
+        }
         let key = Key { kind: Kind::Report, name: record.name.clone() };
         let report = kept.remove(&key).and_then(|fds| fds.into_iter().next());
         self.resume_root(index, record, report);

@@ -92,8 +92,13 @@ fn a_table_of_another_boot_is_not_believed() {
     let ordeal = Ordeal::new("rebooted", &["squid"]);
     let squid = ordeal.sandbox.up("squid");
     let scene = after(ordeal, |scene| {
-        // as a reboot would
+        // as a reboot would: nobody lives, and no group is there
         scene.process(squid).signal(Signal::SIGKILL);
+        scene.sandbox.wait_for("the groups to be removed", || {
+            let groups = scene.sandbox.cgroups();
+            groups.iter().for_each(|group| drop(fs::remove_dir(group)));
+            expect(groups.is_empty(), groups)
+        });
         rewrite(scene, |record| {
             record.leader = Identity::of(stranger.process().pid);
         });
@@ -107,6 +112,23 @@ fn a_table_of_another_boot_is_not_believed() {
     scene.sandbox.down("squid");
     scene.close();
     assert!(stranger.process().is_alive());
+}
+
+/// Nobody had kept them: the new guardian keeps its services' locks from then on.
+#[test]
+fn what_is_taken_over_is_kept() {
+    let ordeal = Ordeal::new("kept", &["squid", "other"]);
+    let squid = ordeal.sandbox.up("squid");
+    let scene = after(ordeal, |_| ());
+    scene.supervisor_after(&scene.guardian());
+    let guardian = scene.guardian().pid;
+    scene.sandbox.wait_for("the guardian to keep squid's lock", || {
+        let all = fs::read_dir(format!("/proc/{guardian}/fd")).unwrap().flatten();
+        let all: Vec<_> = all.filter_map(|fd| fs::read_link(fd.path()).ok()).collect();
+        expect(all.iter().any(|file| file.ends_with("squid/lock")), all)
+    });
+    assert_eq!(scene.sandbox.up("squid"), squid);
+    scene.close();
 }
 
 /// A fault of its own, where it waits: it takes the address 0 for a number's.
