@@ -21,13 +21,18 @@ pub fn wall() -> (i64, u32) {
     (now.tv_sec(), now.tv_nsec() as u32)
 }
 
-/// The identity of this boot (`/proc/sys/kernel/random/boot_id`, 16 bytes), zeros where it can't be read.
+/// The identity of this boot (`/proc/sys/kernel/random/boot_id`, 16 bytes), zeros where it can't be read. Once read it is
+/// known: a table that is written when no more files can be opened must not seem to be of another boot.
 pub fn boot_id() -> [u8; 16] {
+    static KNOWN: std::sync::OnceLock<[u8; 16]> = std::sync::OnceLock::new();
+    if let Some(id) = KNOWN.get() {
+        return *id;
+    }
     let mut id = [0u8; 16];
     let Ok(text) = std::fs::read("/proc/sys/kernel/random/boot_id") else { return id };
     let digits = text.iter().filter_map(|&c| (c as char).to_digit(16));
     for (n, digit) in digits.take(32).enumerate() {
         id[n / 2] = id[n / 2] << 4 | digit as u8;
     }
-    id
+    *KNOWN.get_or_init(|| id)
 }
