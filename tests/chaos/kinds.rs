@@ -33,8 +33,9 @@ pub(crate) const KINDS: &[Kind] = &[
 const COUNTS: &str = "exec perl -e '$| = 1; while (1) { $n++; 1 while !defined syswrite(STDOUT, \"$$ $n\\n\"); \
                       select(undef, undef, undef, 0.01) }'";
 
-/// Is started, as `run` is, when nobody is left: the lock of who was there before is free.
-const FINISH: &str = "#!/bin/sh\nlock=LAB/locks/${PWD##*/}\nexec 9>>\"$lock\"\n\
+/// Is started, as `run` is, when nobody is left: the lock of who was there before is free. It says when it was born as
+/// well: a `run` that is told to end before it can say so is followed by it.
+const FINISH: &str = "#!/bin/sh\nlock=LAB/locks/${PWD##*/}\nexec 9>>\"$lock\"\necho finish >&9\n\
                       flock -n 9 || echo \"${PWD##*/}: finish beside somebody\" >>LAB/overlaps\nexit 0\n";
 
 /// Each generation takes a lock, which is held for as long as anybody of it is alive. The file's time of change says
