@@ -4,6 +4,11 @@
 //! in. Names that a peer already uses keep that peer's meaning. [`TABLE`] is the only list: the reader,
 //! the help, the man page and `pinfold check` all go by it.
 
+mod values;
+mod vocabulary;
+
+pub use vocabulary::{Kind, Setting, TABLE, lookup};
+
 use crate::machine::{Config, Daemonised, Times};
 use nix::sys::signal::Signal;
 use std::fmt;
@@ -75,119 +80,6 @@ impl Default for Settings {
             },
         }
     }
-}
-
-/// What kind of thing a name in the directory is.
-#[derive(Clone, Copy)]
-pub enum Kind {
-    /// Its content matters; the function reads it, and says what it expected if it can't.
-    File(fn(&mut Settings, &str) -> Result<(), &'static str>),
-    /// That it is there matters.
-    Flag(fn(&mut Settings)),
-    /// Pinfold's or a peer's, but nothing that the supervisor reads.
-    Known,
-}
-
-/// One name of the vocabulary.
-pub struct Setting {
-    /// The file's name.
-    pub name: &'static str,
-    /// How it is read.
-    pub kind: Kind,
-    /// Whose word it is.
-    pub from: &'static str,
-    /// What it means, in a line.
-    pub help: &'static str,
-}
-
-/// The vocabulary.
-pub const TABLE: &[Setting] = &[
-    known("run", "daemontools", "the service's program, in the foreground or not"),
-    flag("down", |s| s.down = true, "daemontools", "not started at boot or at pick-up"),
-    flag("log", |s| s.log = true, "daemontools", "directory of the log service, which reads what run writes"),
-    known("supervise", "daemontools", "the supervisor's own files"),
-    flag(
-        "start",
-        |s| s.scripts.start = true,
-        "Syn-3",
-        "starts the service by svc -u and checks it; also the check after an automatic restart",
-    ),
-    known("stop", "Syn-3", "stops the service by svc -d and checks it"),
-    flag(
-        "finish",
-        |s| {
-            s.scripts.finish = true;
-            s.config.has_finish = true
-        },
-        "runit",
-        "run after each exit, as: finish CODE STATUS; 125 gives up",
-    ),
-    flag("check", |s| s.scripts.check = true, "runit", "exits 0 when the service works"),
-    flag(
-        "control",
-        |s| s.scripts.control = true,
-        "runit",
-        "directory of scripts run before a command's signal",
-    ),
-    flag("env", |s| s.env = true, "runit", "directory of environment variables, as envdir reads it"),
-    file("notification-fd", notification_fd, "s6", "descriptor number; a newline written to it means ready"),
-    file("timeout-up", timeout_up, "s6-rc", "ms until it must be ready, 0 = for ever; 60000"),
-    file("down-signal", down_signal, "s6", "what asks it to end; TERM"),
-    file("timeout-finish", timeout_finish, "s6", "ms that finish may take, 0 = for ever; 5000"),
-    file(
-        "max-death-tally",
-        max_deaths,
-        "s6",
-        "so many deaths in a row within a second make it failed, 0 = never; 0",
-    ),
-    file("timeout-kill", timeout_kill, "s6", "ms from being told to end to being killed, 0 = never; 90000"),
-    file(
-        "kill-mode",
-        kill_mode,
-        "systemd",
-        "fold: a stop concerns everything it started; leader: its first process only",
-    ),
-    file(
-        "strays",
-        strays,
-        "pinfold",
-        "what moved to another cgroup on purpose: report it, or kill it with the rest",
-    ),
-    file(
-        "containment",
-        containment,
-        "pinfold",
-        "the least to start with: kill, freeze, list, v1, subtree, or cgroup for any but subtree",
-    ),
-    file(
-        "daemonised",
-        daemonised,
-        "pinfold",
-        "auto, yes or no: whether run may leave a daemon behind and exit",
-    ),
-    file("pidfile", pidfile, "pinfold", "path of the file in which the daemon writes its pid"),
-    file("backoff-max", backoff_max, "pinfold", "s, the cap of the growing delay between quick deaths; 10"),
-    known("event", "s6", "s6's listeners; not used"),
-    known("data", "s6", "files of the service's own"),
-    known("conf", "runit", "settings of the service's own, read by its run script"),
-    known("README", "everybody", "for people"),
-];
-
-const fn known(name: &'static str, from: &'static str, help: &'static str) -> Setting {
-    Setting { name, kind: Kind::Known, from, help }
-}
-
-const fn flag(name: &'static str, set: fn(&mut Settings), from: &'static str, help: &'static str) -> Setting {
-    Setting { name, kind: Kind::Flag(set), from, help }
-}
-
-const fn file(
-    name: &'static str,
-    read: fn(&mut Settings, &str) -> Result<(), &'static str>,
-    from: &'static str,
-    help: &'static str,
-) -> Setting {
-    Setting { name, kind: Kind::File(read), from, help }
 }
 
 /// A setting that can't be used: which file, which line, what was expected there.
@@ -272,106 +164,6 @@ fn entries(directory: &Path) -> Result<Vec<Vec<u8>>, Unusable> {
 fn one_by_one(directory: &Path) -> Vec<Vec<u8>> {
     let there = TABLE.iter().filter(|setting| directory.join(setting.name).symlink_metadata().is_ok());
     there.map(|setting| setting.name.as_bytes().to_vec()).collect()
-}
-
-/// The setting of this name.
-pub fn lookup(name: &[u8]) -> Option<&'static Setting> {
-    TABLE.iter().find(|setting| setting.name.as_bytes() == name)
-}
-
-fn number(text: &str) -> Option<u64> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
-}
-
-fn milliseconds(text: &str) -> Result<Option<u64>, &'static str> {
-    let ms = number(text).filter(|&ms| ms < 1 << 40).ok_or("a number of milliseconds")?;
-    Ok((ms != 0).then_some(ms))
-}
-
-fn timeout_up(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    settings.config.timeout_up = milliseconds(text)?;
-    Ok(())
-}
-
-fn timeout_kill(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    settings.config.timeout_kill = milliseconds(text)?;
-    Ok(())
-}
-
-fn timeout_finish(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    settings.config.timeout_finish = milliseconds(text)?;
-    Ok(())
-}
-
-fn notification_fd(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    let fd = number(text).filter(|fd| (1..1024).contains(fd)).ok_or("a descriptor number from 1 to 1023")?;
-    settings.notification_fd = Some(fd as i32);
-    settings.config.notifies = true;
-    Ok(())
-}
-
-fn down_signal(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    let upper = text.to_ascii_uppercase();
-    let by_name = || format!("SIG{}", upper.strip_prefix("SIG").unwrap_or(&upper)).parse().ok();
-    let by_number = || number(text).and_then(|n| Signal::try_from(n as i32).ok());
-    settings.down_signal = by_number().or_else(by_name).ok_or("a signal's name or number, as TERM or 15")?;
-    Ok(())
-}
-
-fn max_deaths(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    settings.config.max_quick_deaths =
-        number(text).filter(|&n| n <= 4096).ok_or("a number from 0 to 4096")? as u16;
-    Ok(())
-}
-
-fn kill_mode(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    settings.config.leader_only = match text {
-        "fold" => false,
-        "leader" => true,
-        _ => return Err("fold or leader"),
-    };
-    Ok(())
-}
-
-fn strays(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    settings.kill_strays = match text {
-        "report" => false,
-        "kill" => true,
-        _ => return Err("report or kill"),
-    };
-    Ok(())
-}
-
-fn containment(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    if !["kill", "freeze", "list", "v1", "subtree", "cgroup"].contains(&text) {
-        return Err("kill, freeze, list, v1, subtree or cgroup");
-    }
-    settings.containment = Some(text.to_owned());
-    Ok(())
-}
-
-fn daemonised(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    settings.config.daemonised = match text {
-        "auto" => Daemonised::Auto,
-        "yes" => Daemonised::Yes,
-        "no" => Daemonised::No,
-        _ => return Err("auto, yes or no"),
-    };
-    Ok(())
-}
-
-fn pidfile(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    if text.is_empty() {
-        return Err("a path");
-    }
-    settings.pidfile = Some(text.to_owned());
-    Ok(())
-}
-
-fn backoff_max(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
-    let seconds = number(text).filter(|s| (1..=86_400).contains(s)).ok_or("seconds from 1 to 86400")?;
-    settings.config.backoff_max = seconds * 1000;
-    Ok(())
 }
 
 #[cfg(test)]
