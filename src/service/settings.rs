@@ -31,6 +31,8 @@ pub struct Settings {
     pub down_signal: Signal,
     /// Processes put into another cgroup on purpose are brought back and stopped.
     pub kill_strays: bool,
+    /// Its environment asks logind to open no session for it.
+    pub no_session: bool,
     /// The least rung of containment to start with, as its word.
     pub containment: Option<String>,
     /// There is an `env` directory.
@@ -63,6 +65,7 @@ impl Default for Settings {
             notification_fd: None,
             down_signal: Signal::SIGTERM,
             kill_strays: false,
+            no_session: false,
             containment: None,
             env: false,
             pidfile: None,
@@ -222,6 +225,7 @@ mod tests {
             ("kill-mode", "group\u{7}", "line 1 is \"group\\u{7}\", expected fold or leader"),
             ("backoff-max", "0", "seconds from 1"),
             ("daemonised", "maybe", "auto, yes or no"),
+            ("session", "never", "expected none"),
         ] {
             let error = read(&[(name, text)]).unwrap_err();
             assert!(error.contains(expected), "{error}");

@@ -67,6 +67,14 @@ pub(super) fn strays(settings: &mut Settings, text: &str) -> Result<(), &'static
     Ok(())
 }
 
+pub(super) fn session(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
+    if text != "none" {
+        return Err("none");
+    }
+    settings.no_session = true;
+    Ok(())
+}
+
 pub(super) fn containment(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
     if !["kill", "freeze", "list", "v1", "subtree", "cgroup"].contains(&text) {
         return Err("kill, freeze, list, v1, subtree or cgroup");

@@ -3,7 +3,7 @@
 use super::Settings;
 use super::values::{
     backoff_max, containment, daemonised, down_signal, kill_mode, max_deaths, notification_fd, pidfile,
-    strays, timeout_finish, timeout_kill, timeout_up,
+    session, strays, timeout_finish, timeout_kill, timeout_up,
 };
 
 /// What kind of thing a name in the directory is.
@@ -81,6 +81,12 @@ pub const TABLE: &[Setting] = &[
         strays,
         "pinfold",
         "what moved to another cgroup on purpose: report it, or kill it with the rest",
+    ),
+    file(
+        "session",
+        session,
+        "pinfold",
+        "none: logind is asked to open no session for what su and the like start in it",
     ),
     file(
         "containment",
