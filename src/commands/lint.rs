@@ -38,13 +38,16 @@ pub(super) struct Finding {
 
 /// The scripts a service may have.
 const SCRIPTS: [&str; 5] = ["run", "start", "stop", "finish", "check"];
+/// What su and its like do.
+const MOVES: &str = "moves the service into a login session where there is systemd-logind; setuidgid does not, nor does \
+                     su where a file `session` says none";
 /// Words in a run script that pinfold makes needless or difficult, and what to say of them.
 const WORDS: [(&str, &str); 5] = [
     ("fghack", "is not needed: what daemonises is found and stopped without it"),
     ("pgrphack", "is not needed: every service has a session of its own"),
-    ("su", "moves the service into a login session where there is systemd-logind; setuidgid does not"),
-    ("sudo", "moves the service into a login session where there is systemd-logind; setuidgid does not"),
-    ("runuser", "moves the service into a login session where there is systemd-logind; setuidgid does not"),
+    ("su", MOVES),
+    ("sudo", MOVES),
+    ("runuser", MOVES),
 ];
 /// Letters for which `control/LETTER` is run; see runsv(8).
 const CONTROL: &[u8] = b"tdhaikq12w";

@@ -132,13 +132,17 @@ impl Supervisor {
         self.spawner.spawn(program, &place, &fds).map_err(|errno| Fail::at("start", &path, errno))
     }
 
-    /// The service's own `env/`, over the environment svscan was started with.
+    /// What the service's settings and its own `env/` say, over the environment svscan was started with.
     pub(super) fn add_environment(
         &mut self,
         index: u32,
         environment: &mut Vec<CString>,
     ) -> Result<(), String> {
         let service = self.service(index).ok_or("forgotten")?;
+        if service.settings.no_session {
+            // pam_systemd refuses this class, and being optional lets su go on without. See pam_systemd(8)
+            crate::environment::set(environment, b"XDG_SESSION_CLASS", b"none");
+        }
         if service.settings.env {
             crate::service::env::apply(&service.directory.join("env"), environment)?;
         }

@@ -46,6 +46,28 @@ fn env_sets_and_unsets() {
 }
 
 #[test]
+fn session_none_asks_logind_for_no_session() {
+    let sandbox = super::common::Sandbox::new("session", super::common::Family::Ours).unwrap();
+    let mut scene = Scene::of(sandbox.set("XDG_SESSION_CLASS", "background"));
+    let shows = "#!/bin/sh\necho $$ >>starts\necho \"$XDG_SESSION_CLASS\" >>shown\nexec sleep 1000000\n";
+    for name in ["alone", "outer", "plain"] {
+        scene.sandbox.file(&format!("{name}/run"), shows);
+    }
+    scene.sandbox.file("alone/session", "none\n");
+    scene.sandbox.file("alone/finish", "#!/bin/sh\necho \"finish $XDG_SESSION_CLASS\" >>shown\n");
+    // what the administrator says in so many words has the last word
+    scene.sandbox.file("outer/session", "none\n");
+    scene.sandbox.file("outer/env/XDG_SESSION_CLASS", "manager\n");
+    scene.open();
+    assert_eq!(scene.count("alone/shown", 1), ["none"]);
+    assert_eq!(scene.count("outer/shown", 1), ["manager"]);
+    assert_eq!(scene.count("plain/shown", 1), ["background"]);
+    scene.svc("-d", "alone");
+    assert_eq!(scene.count("alone/shown", 2)[1], "finish none");
+    scene.close();
+}
+
+#[test]
 fn settings_are_read_anew_at_each_start_and_before_a_stop() {
     let mut scene = Scene::new("anew");
     let stubborn =
@@ -76,6 +98,7 @@ fn a_malformed_setting_is_told_and_disturbs_nothing_that_runs() {
         ("backoff-max", "0\n", "seconds from 1 to 86400"),
         ("kill-mode", "group\n", "fold or leader"),
         ("daemonised", "maybe\n", "auto, yes or no"),
+        ("session", "never\n", "none"),
     ] {
         let scene = Scene::with("malformed", "squid", STAYS);
         let pid = scene.started("squid");
