@@ -10,6 +10,7 @@ use cgroup::walk::Walk;
 use cgroup::{Containment, Entry, Group, House, Rung};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use sys::foldroot::FoldRoot;
@@ -156,6 +157,8 @@ impl Fold {
         let roots = fence.walk().all().iter().filter(|stat| stat.command == sys::foldroot::NAME);
         let others = roots.filter(|stat| Some(stat.identity()) != present && is_root_called(stat.pid, name));
         self.former.extend(others.map(Stat::identity));
+        // which only they get that need one
+        self.strayed |= !self.former.is_empty();
     }
 
     /// Who the leader below the fold root is.
@@ -321,12 +324,28 @@ fn lives(who: Identity) -> bool {
 /// Whether a process is a fold root that was started under this name, as `ps` shows it. Anybody can call himself so:
 /// it must be our own user's, all four of its user ids, and run the program.
 fn is_root_called(pid: i32, name: &CStr) -> bool {
+    root_name(pid).is_some_and(|called| called == name.to_bytes())
+}
+
+fn root_name(pid: i32) -> Option<Vec<u8>> {
     if !sys::foldroot::is_one(pid) {
-        return false;
+        return None;
     }
-    let path = format!("/proc/{pid}/cmdline");
-    let line = sys::files::read(Path::new(&path), 4096).ok().flatten();
-    line.is_some_and(|line| line.split(|byte| *byte == 0).next() == Some(name.to_bytes()))
+    let line = sys::files::read(Path::new(&format!("/proc/{pid}/cmdline")), 4096).ok().flatten()?;
+    line.split(|byte| *byte == 0).next().map(<[u8]>::to_vec)
+}
+
+/// What a fold root is called of the service of this path.
+pub fn name_of_root(service: &Path) -> Vec<u8> {
+    [b"foldroot: ", service.as_os_str().as_bytes()].concat()
+}
+
+/// Whether there is any fold root of a service in this directory.
+pub fn has_root_in(directory: &Path) -> bool {
+    let begin = name_of_root(&directory.join(""));
+    let walk = Walk::now();
+    let mut roots = walk.all().iter().filter(|stat| stat.command == sys::foldroot::NAME);
+    roots.any(|stat| root_name(stat.pid).is_some_and(|name| name.starts_with(&begin)))
 }
 
 /// Brings what descends from the root back into its frozen group, until nobody is outside: there it is held,

@@ -9,6 +9,8 @@ mod common;
 mod deaths;
 #[path = "svscan/ending.rs"]
 mod ending;
+#[path = "svscan/lost.rs"]
+mod lost;
 #[path = "svscan/manager.rs"]
 mod manager;
 #[path = "svscan/manners.rs"]

@@ -17,7 +17,8 @@ pub struct Request<'a> {
     pub house: &'a str,
     /// This rung, if it can be had, else the next lower that can; `None`: the best there is.
     pub rung: Option<Rung>,
-    /// Whether a house with living members is ours to take over: they are an earlier supervisor's services.
+    /// Whether a house with living members is known to be ours to take over, whoever sits in it. One in which services
+    /// live and no supervisor sits is taken over in any case.
     pub reuse: bool,
 }
 

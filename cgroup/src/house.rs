@@ -1,5 +1,6 @@
 //! The house: the one group below which all of this supervisor's groups are.
 
+use crate::claim::{self, Claimed, Origin};
 use crate::mounts::{self, Hierarchy, Mount};
 use crate::rung::Rung;
 use crate::{at, tree};
@@ -11,9 +12,9 @@ use std::path::{Path, PathBuf};
 use sys::Fail;
 
 /// The supervisor's own group in the house.
-const SEAT: &str = "supervisor";
+pub(crate) const SEAT: &str = "supervisor";
 /// How many generations of a name are tried.
-const GENERATIONS: u16 = 100;
+pub(crate) const GENERATIONS: u16 = 100;
 
 /// A group of our own making below the one we were started in, with a group per service in it.
 pub struct House {
@@ -24,7 +25,7 @@ pub struct House {
     hierarchy: Hierarchy,
     name: String,
     seat: String,
-    adopted: bool,
+    origin: Origin,
     pub(crate) rung: Rung,
     pub(crate) born_inside: bool,
     pub(crate) freezer: bool,
@@ -34,14 +35,12 @@ impl House {
     /// Makes the house `pinfold.<name>` below the present group of this process, in the hierarchy mounted
     /// there, and moves this process into a fresh group in it.
     ///
-    /// A house of that name without living members is replaced. One with living members holds the services
-    /// of an earlier supervisor: with `reuse` it is taken over, otherwise it is left alone and the new
-    /// one is called `pinfold.<name>.1`, and so on.
+    /// Whether it is a new one, or an earlier supervisor's, is decided by [`claim`].
     pub(crate) fn enter(mount: &Mount, name: &str, reuse: bool) -> Result<House, Fail> {
         let wanted = format!("pinfold.{name}");
         let (base, position) = base(mount, &wanted)?;
         let parent = at::directory(&nix::fcntl::AT_FDCWD, &base).map_err(|e| Fail::at("open", &base, e))?;
-        let (name, adopted) = claim(&parent, &base, &wanted, reuse)?;
+        let Claimed { name, origin } = claim::claim(&parent, &base, &wanted, reuse)?;
         let path = base.join(&name);
         let directory = at::directory(&parent, name.as_str()).map_err(|e| Fail::at("open", &path, e))?;
         let mut house = House {
@@ -52,7 +51,7 @@ impl House {
             hierarchy: mount.hierarchy.clone(),
             name,
             seat: String::new(),
-            adopted,
+            origin,
             rung: Rung::List,
             born_inside: false,
         };
@@ -133,7 +132,12 @@ impl House {
 
     /// Whether it was there, with an earlier supervisor's services in it.
     pub fn is_adopted(&self) -> bool {
-        self.adopted
+        self.origin == Origin::Adopted
+    }
+
+    /// Another supervisor that lives in a house of this name, in the same file system as we do.
+    pub fn neighbour(&self) -> Option<i32> {
+        if let Origin::Beside(pid) = self.origin { Some(pid) } else { None }
     }
 
     /// Whether `position` (of a process in this hierarchy) is in the group `group` of this house.
@@ -157,6 +161,18 @@ impl House {
     pub fn groups(&self) -> Vec<String> {
         let names = tree::children(&self.directory).into_iter();
         names.filter_map(|name| name.into_string().ok()).filter(|name| *name != self.seat).collect()
+    }
+
+    /// The groups of services that have living members, in no order.
+    pub fn inhabited(&self) -> Vec<String> {
+        let people = crate::Group::people();
+        let mut groups = self.groups();
+        groups.retain(|group| {
+            !is_generation_of(OsStr::new(group), SEAT)
+                && group != people.name()
+                && populated(&self.directory, &self.hierarchy, group) == Ok(true)
+        });
+        groups
     }
 
     /// Removes every group in the house that has no members, the supervisor's old seats included.
@@ -227,47 +243,12 @@ fn base(mount: &Mount, wanted: &str) -> Result<(PathBuf, PathBuf), Fail> {
     }
 }
 
-/// Makes the house; (its name, whether it was there and is taken over).
-fn claim(parent: &OwnedFd, base: &Path, wanted: &str, reuse: bool) -> Result<(String, bool), Fail> {
-    let hierarchy = |name: &str| at::exists(parent, format!("{name}/cgroup.events").as_str());
-    let alive = |name: &str| {
-        let kind = if hierarchy(name) { Hierarchy::V2 } else { Hierarchy::V1(String::new()) };
-        populated(parent, &kind, name) == Ok(true)
-    };
-    let names = || (0..GENERATIONS).map(|generation| generation_name(wanted, generation));
-    // the newest is the one that the last supervisor used
-    if reuse && let Some(name) = names().rev().find(|name| alive(name)) {
-        return Ok((name, true));
-    }
-    for name in names() {
-        let made = match at::make(parent, name.as_str()) {
-            Err(Errno::EEXIST) if !alive(&name) && tree::remove(parent, &name).is_ok() => {
-                at::make(parent, name.as_str())
-            }
-            result => result,
-        };
-        match made {
-            Ok(()) if at::exists(parent, format!("{name}/cgroup.procs").as_str()) => {
-                return Ok((name, false));
-            }
-            Ok(()) => {
-                // a directory of some other file system, mounted over this one
-                let _ = at::remove(parent, name.as_str());
-                return Err(Fail::at("make cgroup", &base.join(&name), Errno::ENOTSUP));
-            }
-            Err(Errno::EEXIST) => {}
-            Err(e) => return Err(Fail::at("make cgroup", &base.join(&name), e)),
-        }
-    }
-    Err(Fail::at("make cgroup", &base.join(wanted), Errno::EEXIST))
-}
-
 /// `name`, `name.1`, `name.2` …
 pub(crate) fn generation_name(name: &str, generation: u16) -> String {
     if generation == 0 { name.to_owned() } else { format!("{name}.{generation}") }
 }
 
-fn is_generation_of(name: &OsStr, of: &str) -> bool {
+pub(crate) fn is_generation_of(name: &OsStr, of: &str) -> bool {
     match name.as_bytes().strip_prefix(of.as_bytes()) {
         Some([b'.', digits @ ..]) => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
         Some(rest) => rest.is_empty(),

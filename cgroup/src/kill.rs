@@ -7,6 +7,7 @@ use crate::{at, tree};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use std::collections::HashSet;
+use std::os::fd::AsFd;
 use sys::process::Pidfd;
 
 /// How often a pass lists a group again to find what was forked meanwhile.
@@ -42,7 +43,7 @@ impl Pass {
 
 /// The pids in a group and below, each once, in ascending order. Those of a pid namespace that can't be seen
 /// from here, which the kernel shows as 0, are left out. A group that is gone has none.
-pub(crate) fn members(house: &House, group: &str) -> Result<Vec<i32>, Errno> {
+pub(crate) fn members(house: &impl AsFd, group: &str) -> Result<Vec<i32>, Errno> {
     let mut pids = Vec::new();
     let walk = tree::each(house, group, |group| {
         let mut pid = 0;

@@ -15,6 +15,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod at;
+mod claim;
 #[cfg(feature = "controllers")]
 pub mod controllers;
 pub mod group;

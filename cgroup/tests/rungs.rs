@@ -347,13 +347,21 @@ fn an_earlier_supervisors_house() {
             let failed = second.leave().unwrap_err();
             assert_eq!(failed.errno, nix::errno::Errno::EBUSY);
             assert!(failed.to_string().contains("service.service"), "{failed}");
-            // another supervisor, which does not know of it
+            // another supervisor, which does not know of it, while somebody sits in it
+            let seat = path.join("supervisor.7");
+            std::fs::create_dir(&seat).unwrap();
+            let mut sits = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+            std::fs::write(seat.join("cgroup.procs"), sits.id().to_string()).unwrap();
             let third = contained(name, rung, &mut spawner);
             let other = third.house().unwrap();
             assert_eq!(other.path().file_name().unwrap().to_str().unwrap(), format!("pinfold.{name}.1"));
+            assert_eq!(other.neighbour(), Some(sits.id() as i32));
             third.leave().unwrap();
-            let request = cgroup::Request { house: name, rung: Some(rung), reuse: true };
-            let fourth = cgroup::Containment::probe(&request, &mut spawner);
+            // and after that one's end
+            sits.kill().unwrap();
+            sits.wait().unwrap();
+            let fourth = contained(name, rung, &mut spawner);
+            assert!(fourth.house().unwrap().is_adopted());
             sweep(&mut group, fourth.house().unwrap());
             service.wait_for_end(&mut spawner);
             second_service.wait_for_end(&mut spawner);

@@ -145,6 +145,14 @@ pub struct State {
     pub deadline: Option<Ms>,
 }
 
+impl State {
+    /// Of a service in whose fold somebody lives of whom nothing is recorded: as if a supervisor had died between a
+    /// start and its record. [`Event::Adopted`] has them swept before anything is started.
+    pub fn unrecorded(since: Ms) -> State {
+        State { phase: Phase::Starting { since }, ..State::new(Want::Down) }
+    }
+}
+
 /// What an administrator says, by `svc` and its kin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {

@@ -15,20 +15,34 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
+use sys::clock::monotonic_ms;
 use sys::process::{Identity, Pidfd, Stat};
 use sys::reap::Ending;
+use sys::{Errno, Fail};
+
+/// For how long, over all services, a lock is waited for that seems to be somebody else's: one that was on its way to
+/// a guardian when its supervisor died is let go by the kernel only a moment later.
+const PATIENCE_MS: u64 = 5000;
 
 impl Supervisor {
     /// Takes over every service of the table, then tells the machine of each what has become of it.
     pub(super) fn adopt(&mut self, view: View, mut kept: Kept, told: Vec<Say>) {
         let mut taken = Vec::new();
+        let until = monotonic_ms() + PATIENCE_MS;
         for (slot, record) in view.records {
-            match self.take_over(slot, &record, &mut kept) {
+            let mut result = self.take_over(slot, &record, &mut kept);
+            while result.as_ref().is_err_and(|fail| fail.errno == Errno::EAGAIN) && monotonic_ms() < until {
+                std::thread::sleep(Duration::from_millis(5)); // bounded, and at start-up only
+                result = self.take_over(slot, &record, &mut kept);
+            }
+            match result {
                 Ok(index) => taken.push((index, record)),
-                Err(words) => {
+                Err(fail) => {
                     let name = String::from_utf8_lossy(&record.name).escape_debug().to_string();
-                    crate::say::warning(&format!("{name}: not taken over: {words}"));
+                    crate::say::warning(&format!("{name}: not taken over: {fail}"));
                     let _ = self.table.give_back(slot);
+                    self.unrecorded = true;
                 }
             }
         }
@@ -49,14 +63,14 @@ impl Supervisor {
     }
 
     /// Start checks that an earlier supervisor was running: nobody would hear what they find.
-    fn end_checks(&mut self) {
+    pub(super) fn end_checks(&mut self) {
         let checks = self.services.iter().flatten().map(|service| super::scripts::check_name(&service.name));
         let folds = checks.filter_map(|name| Fold::find(&self.fence, &name));
         self.rubbish.extend(folds.map(|fold| (0, fold)).collect::<Vec<_>>());
         self.clear_rubbish();
     }
 
-    fn take_over(&mut self, slot: u32, record: &Record, kept: &mut Kept) -> Result<u32, String> {
+    fn take_over(&mut self, slot: u32, record: &Record, kept: &mut Kept) -> Result<u32, Fail> {
         let directory = self.directory_of(&record.name);
         let found = sys::resolve::find(&directory).ok();
         let directory = found.as_ref().and_then(|found| found.path().ok()).unwrap_or(directory);
@@ -65,11 +79,10 @@ impl Supervisor {
         // the directory may have been moved while nobody looked: who runs there is still to be controlled
         let spot = desk::place(&directory, house.as_deref())
             .or_else(|fail| house.map_or(Err(fail), |house| desk::housed(&house)));
-        let spot = spot.map_err(|fail| fail.to_string())?;
+        let spot = spot?;
         let had = kept.remove(&key);
         let was_kept = had.is_some();
-        let desk = Desk::adopt(spot, had.unwrap_or_default());
-        let desk = desk.map_err(|fail| fail.to_string())?;
+        let desk = Desk::adopt(spot, had.unwrap_or_default())?;
         self.table.keep_slot(slot);
         let fold = Fold::find(&self.fence, &record.name).unwrap_or_else(|| Fold::new(&record.name));
         let mut service = Service::new(&record.name, directory, fold, desk, slot);

@@ -63,6 +63,14 @@ impl Desk {
         }
     }
 
+    /// The same from descriptors that may be of other files, which others have in their place.
+    pub(super) fn take(spot: Spot, kept: Vec<OwnedFd>) -> Result<Desk, Fail> {
+        let there = spot.directory.stat(OsStr::new("lock")).ok().map(|stat| (stat.st_dev, stat.st_ino));
+        let held = kept.first().and_then(|lock| nix::sys::stat::fstat(lock).ok());
+        let held = held.map(|stat| (stat.st_dev, stat.st_ino));
+        Desk::adopt(spot, if held == there { kept } else { Vec::new() })
+    }
+
     fn of(spot: Spot, lock: OwnedFd, control: OwnedFd, ok: Option<OwnedFd>) -> Result<Desk, Fail> {
         let Spot { directory, path, housed } = spot;
         let held = if housed { None } else { Some(directory.above_tray()?) };

@@ -25,6 +25,7 @@ mod source;
 mod start;
 mod strays;
 mod timers;
+mod unrecorded;
 mod upgrade;
 
 use crate::fold::{Fence, Fold};
@@ -127,6 +128,10 @@ pub struct Supervisor {
     since: Ms,
     /// Where our executable was found.
     executable: PathBuf,
+    /// Somebody of ours is alive whom no table tells of.
+    unrecorded: bool,
+    /// What the guardian kept for services that no table tells of; empty once all have been taken up.
+    kept: keeping::Kept,
     /// Where turns are written down, if they are.
     trace: Option<Trace>,
     /// A new executable is to take our place, as soon as nobody is on his way into a program.

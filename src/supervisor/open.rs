@@ -78,6 +78,8 @@ impl Supervisor {
             since: monotonic_ms(),
             executable,
             upgrading: false,
+            unrecorded: false,
+            kept: Kept::new(),
             trace: crate::trace::Trace::from_environment(),
             own_login: cgroup::strays::login_uid(std::process::id() as i32),
             stranger_ended: false,
@@ -110,10 +112,13 @@ impl Supervisor {
         let endings = told.iter().filter(|say| **say == Say::Ending).count();
         // known before anything is adopted: what is forgotten then is forgotten for good
         self.was_ending(endings);
-        if let Some(view) = before {
-            self.adopt(view, kept, told);
-            // sessions that were opened while no supervisor looked
-            self.claim_all();
+        match before {
+            Some(view) => {
+                self.adopt(view, kept, told);
+                // sessions that were opened while no supervisor looked
+                self.claim_all();
+            }
+            None => self.look_for_unrecorded(kept)?,
         }
         // before anything that has been stopped could be taken up again
         self.go_on_ending(endings);
@@ -121,6 +126,7 @@ impl Supervisor {
             Task::Directory(_) => self.open_scan(),
             Task::One(directory) => self.take_up_one(&directory)?,
         }
+        self.name_unrecorded();
         self.see_to_shutdown();
         self.announce();
         self.end_turn();

@@ -2,7 +2,7 @@
 
 use super::scripts::c_string;
 use super::{Role, Source, Supervisor};
-use crate::fold::Root;
+use crate::fold::{Root, name_of_root};
 use crate::guardian_line::Kind;
 use crate::machine::{Phase, Rung};
 use std::ffi::{CString, OsStr};
@@ -52,7 +52,7 @@ impl Supervisor {
     pub(super) fn root_name(&self, index: u32) -> Result<CString, String> {
         let service = self.services[index as usize].as_ref().ok_or("forgotten")?;
         let place = self.task.directory().join(OsStr::from_bytes(&service.name));
-        c_string(&[b"foldroot: ", place.as_os_str().as_bytes()].concat())
+        c_string(&name_of_root(&place))
     }
 
     /// What was started is a fold root; the leader is known when it reports.

@@ -23,7 +23,8 @@ impl Supervisor {
     ) -> Result<u32, Fail> {
         let house = self.house_of(name);
         let settings = Settings::read(&directory);
-        let desk = Desk::open(desk::place(&directory, house.as_deref())?)?;
+        let spot = desk::place(&directory, house.as_deref())?;
+        let desk = Desk::take(spot, self.kept_desk(name))?;
         let slot = self.table.take_slot();
         let fold = Fold::find(&self.fence, name).unwrap_or_else(|| Fold::new(name));
         let mut service = Service::new(name, directory, fold, desk, slot);

@@ -286,10 +286,11 @@ impl Supervisor {
         Ok(())
     }
 
-    /// `u`, unless there is a file `down`.
+    /// `u`, unless there is a file `down`; after the end of whoever is in its fold already.
     pub(super) fn begin(&mut self, index: u32) {
         self.save(index);
         self.touch(index);
+        self.sweep_unrecorded(index);
         if self.service(index).is_some_and(|service| !service.settings.down) {
             self.turn(index, Event::Command(Command::Up));
         }
@@ -375,7 +376,8 @@ impl Supervisor {
     /// The pipe between a service and its logger, if it is not there yet.
     fn make_log_pipe(&mut self, main: &[u8]) -> Result<(), String> {
         if !self.pipes.contains_key(main) {
-            self.pipes.insert(main.to_vec(), make_pipe()?);
+            let pipe = self.kept_log_pipe(main).map_or_else(make_pipe, Ok)?;
+            self.pipes.insert(main.to_vec(), pipe);
             self.note(super::keeping::Note::Keep(Kind::Log, main.to_vec()));
         }
         Ok(())
