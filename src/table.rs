@@ -58,6 +58,13 @@ impl Table {
         Ok(Table { file, written: Vec::new(), free: Vec::new() })
     }
 
+    /// Makes the file again where somebody has removed it. All slots stay what they are, and are to be written anew.
+    pub fn make_again(&mut self, run: &Path) -> Result<(), Fail> {
+        self.file = Table::open(run)?.file;
+        self.written.fill(0);
+        Ok(())
+    }
+
     /// Forgets all records; for a start from nothing.
     pub fn clear(&mut self) -> Result<(), Errno> {
         self.written.clear();

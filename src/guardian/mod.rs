@@ -183,7 +183,10 @@ impl Guardian {
         while let Some(signal) = self.signals.next() {
             let say = match signal {
                 Signal::SIGTERM | Signal::SIGINT => Say::Ending,
-                Signal::SIGHUP => Say::Rescan,
+                Signal::SIGHUP => {
+                    self.make_run_directory_again();
+                    Say::Rescan
+                }
                 Signal::SIGUSR1 => {
                     self.upgrade();
                     continue;

@@ -6,10 +6,11 @@
 use super::Guardian;
 use super::ward::Ward;
 use crate::guardian_line::Say;
-use crate::{say, table};
+use crate::{place, say, table};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use sys::clock::monotonic_ms;
+use sys::handover::Meeting;
 use sys::process::{Identity, Pidfd};
 
 /// For how long a supervisor that does not come is waited for without a word.
@@ -36,6 +37,23 @@ impl Expected {
 }
 
 impl Guardian {
+    /// Somebody may have emptied the run directory: then its lock is no lock any more, and nobody finds the meeting.
+    pub(super) fn make_run_directory_again(&mut self) {
+        let path = self.run.join("lock");
+        let held = nix::sys::stat::fstat(&self.lock).map(|stat| (stat.st_dev, stat.st_ino));
+        if nix::sys::stat::stat(&path).map(|stat| (stat.st_dev, stat.st_ino)) == held {
+            return;
+        }
+        let made = place::make(&self.directory).and_then(|run| {
+            self.lock = sys::files::lock(&path)?;
+            self.meeting = Meeting::open(&run)?;
+            Ok(())
+        });
+        if let Err(fail) = made {
+            say::warning(&fail.to_string());
+        }
+    }
+
     /// Looks whether a supervisor of this directory is alive.
     pub(super) fn expect_survivor(&mut self) {
         let view = table::read(&self.run).ok().filter(|view| view.head.boot == sys::clock::boot_id());

@@ -60,6 +60,7 @@ impl Supervisor {
     /// Reads the whole directory: what is new is taken up, what is gone is marked.
     pub(super) fn rescan(&mut self) {
         let Task::Directory(directory) = self.task.clone() else { return };
+        self.make_run_directory_again();
         let listing = match std::fs::read_dir(&directory) {
             Ok(listing) => listing,
             Err(e) => {

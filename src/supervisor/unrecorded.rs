@@ -10,7 +10,7 @@ use super::service::Pipe;
 use crate::fold::has_root_in;
 use crate::guardian_line::{Key, Kind};
 use crate::machine::{Event, State};
-use crate::say;
+use crate::{place, say, table};
 use std::os::fd::OwnedFd;
 use sys::clock::monotonic_ms;
 use sys::{Errno, Fail};
@@ -38,6 +38,28 @@ impl Supervisor {
             ));
         }
         Ok(())
+    }
+
+    /// Somebody may have emptied the run directory: then all that stood there is made again, and services can be
+    /// controlled and looked at as before.
+    pub(super) fn make_run_directory_again(&mut self) {
+        if !self.run.join(table::NAME).exists() {
+            let made = place::make(self.task.directory()).and_then(|run| self.table.make_again(&run));
+            if let Err(fail) = made {
+                return say::warning(&fail.to_string());
+            }
+            let run = self.run.display().to_string();
+            say::warning(&format!("{} was lost, and is made again", run.escape_debug()));
+            self.put_head();
+            self.indices().into_iter().for_each(|index| self.touch(index));
+        }
+        for index in self.indices() {
+            if self.service(index).is_some_and(|service| !service.desk.path.exists())
+                && let Err(fail) = self.move_desk(index)
+            {
+                self.complain(index, &fail.to_string());
+            }
+        }
     }
 
     /// Ends whoever is in the fold of a service that is just being taken up. Leftovers that were left on purpose, and

@@ -111,6 +111,8 @@ impl Line {
 pub struct Meeting {
     socket: OwnedFd,
     path: PathBuf,
+    /// Of the file at the path.
+    inode: Option<(u64, u64)>,
 }
 
 impl Meeting {
@@ -128,7 +130,8 @@ impl Meeting {
         bind(socket.as_raw_fd(), &address).map_err(fail)?;
         listen(&socket, Backlog::new(8).unwrap_or(Backlog::MAXALLOWABLE)).map_err(fail)?;
         std::fs::rename(&fresh, &path).map_err(|e| Fail::io("rename", &fresh, &e))?;
-        Ok(Meeting { socket, path })
+        let inode = inode(&path);
+        Ok(Meeting { socket, path, inode })
     }
 
     /// Somebody who has come, and his pid; `None` while nobody has.
@@ -150,8 +153,15 @@ impl AsFd for Meeting {
 
 impl Drop for Meeting {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        // it may be another's by now, who has come after
+        if self.inode.is_some() && inode(&self.path) == self.inode {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    nix::sys::stat::lstat(path).map(|stat| (stat.st_dev, stat.st_ino)).ok()
 }
 
 impl Line {

@@ -60,6 +60,12 @@ impl Chaos {
             open: [0; 2],
         };
         chaos.all_up();
+        // the guardian may be slower than the services
+        let least = 3 * chaos.listed.len();
+        chaos.scene.sandbox.wait_for("everything to be kept", || {
+            let open = chaos.descriptors();
+            expect(open[1] >= least, (open, least))
+        });
         chaos.open = chaos.descriptors();
         chaos
     }

@@ -13,7 +13,7 @@ use super::processes::Process;
 /// The end of what has been said, as much as a person wants to read.
 pub(crate) fn reports(path: &Path) -> String {
     let text = String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
-    let start = text.len().saturating_sub(8000);
+    let start = text.len().saturating_sub(16_000);
     text.get(start..).map_or(text.clone(), str::to_owned)
 }
 

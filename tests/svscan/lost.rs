@@ -127,3 +127,45 @@ fn supervisor_sits_in_a_group(supervisor: &Process) -> bool {
     let text = fs::read_to_string(format!("/proc/{}/cgroup", supervisor.pid)).unwrap();
     text.contains("/supervisor")
 }
+
+#[test]
+fn a_run_directory_that_was_emptied_is_made_again() {
+    let mut scene = Scene::new("emptied");
+    scene.sandbox.file("alone/run", ALONE);
+    scene.sandbox.file("counts/run", COUNTS);
+    scene.sandbox.file("counts/log/run", LOGS);
+    scene.open();
+    let before = ["alone", "counts", "counts/log"].map(|service| scene.sandbox.up(service));
+    scene.started("alone");
+    scene.count("counts/logged", 10);
+    for emptied in [true, false] {
+        if emptied {
+            fs::remove_dir_all(scene.run().join("supervise")).unwrap();
+            fs::read_dir(scene.run()).unwrap().flatten().for_each(|file| drop(fs::remove_file(file.path())));
+        } else {
+            fs::remove_dir_all(scene.run()).unwrap();
+        }
+        scene.guardian().signal(Signal::SIGHUP);
+        // whoever looks sees what there is, and can control it
+        assert_eq!(["alone", "counts", "counts/log"].map(|service| scene.sandbox.up(service)), before);
+        assert!(
+            scene.recorded("alone", "its leader", |record| record.leader.is_some()).leader.unwrap().pid
+                == before[0]
+        );
+        scene.svc("-c", "alone");
+        let second = scene.sandbox.run("svscan", [scene.sandbox.scan()]);
+        assert_eq!(second.code, 111);
+        assert!(second.err.contains("another svscan already"), "{second:?}");
+    }
+    // a supervisor after a death finds everything, and so does the next svscan
+    scene.lose_supervisor();
+    scene.guardian().signal(Signal::SIGKILL);
+    scene.scanner.take().unwrap().ended();
+    scene.open();
+    scene.says(&["has taken over"]);
+    assert_eq!(["alone", "counts", "counts/log"].map(|service| scene.sandbox.up(service)), before);
+    scene.svc("-d", "counts");
+    scene.sandbox.down("counts");
+    scene.end();
+    assert_counted(&scene.text("counts/logged"));
+}
