@@ -16,6 +16,7 @@ pub mod machine;
 pub mod place;
 pub mod record;
 pub mod say;
+pub mod seat;
 pub mod service;
 pub mod supervisor;
 pub mod table;

@@ -3,7 +3,7 @@
 use crate::guardian::{self, LINE};
 use crate::supervisor::{Supervisor, Task};
 use crate::upgrade::{self, Succession};
-use crate::{place, say};
+use crate::{place, say, seat};
 use compat::errors::{Die, code};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -55,9 +55,9 @@ fn try_supervise(args: &[OsString]) -> Result<u8, Die> {
     let directory = enter("supervise", Some(given))?;
     let run = run_directory("supervise", &directory)?;
     // before anything else is touched: it may be another's
-    let _lock = sys::files::lock(&run.join("lock")).map_err(|fail| not_locked(given, &fail))?;
+    let lock = sys::files::lock(&run.join("lock")).map_err(|fail| not_locked(given, &fail))?;
     let supervisor =
-        Supervisor::open(Task::One(directory), None, None).map_err(|fail| not_locked(given, &fail))?;
+        Supervisor::open(Task::One(directory), lock, None, None).map_err(|fail| not_locked(given, &fail))?;
     if supervisor.run() {
         place::remove(&run);
     }
@@ -84,7 +84,12 @@ pub(super) fn supervisor(args: &[OsString]) -> u8 {
     let limit = upgrade::succession().limit;
     let line = sys::handover::inherited(LINE).map(Line::from_fd);
     let directory = PathBuf::from(args.get(1).cloned().unwrap_or_default());
-    let opened = Supervisor::open(Task::Directory(directory), line, limit);
+    let seat = match place::make(&directory).and_then(|run| seat::take(&run)) {
+        Ok(Some(seat)) => seat,
+        Ok(None) => return seat::TAKEN,
+        Err(fail) => return code(Err(fatal("svscan", &fail))),
+    };
+    let opened = Supervisor::open(Task::Directory(directory), seat, line, limit);
     code(opened.map_err(|fail| fatal("svscan", &fail)).map(|supervisor| {
         supervisor.run();
         0

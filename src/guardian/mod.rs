@@ -10,7 +10,7 @@ mod upgrade;
 mod ward;
 
 use crate::guardian_line::{Key, Kind, Say};
-use crate::say;
+use crate::{say, seat};
 use manager::Manager;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -254,6 +254,9 @@ impl Guardian {
     fn supervisor_ended(&mut self, ending: Ending) {
         let born = self.supervisor.take().map_or(0, |ward| ward.born);
         self.told.clear();
+        if ending == Ending::Code(seat::TAKEN) && !self.done {
+            return self.expect_somebody(born);
+        }
         if self.done || ending == Ending::Code(0) {
             self.done = true; // it ends by itself when everything has been stopped, and only then
             return;

@@ -62,6 +62,15 @@ impl Guardian {
         self.expected = Some(Expected { who, pidfd, complain: Some(monotonic_ms() + PATIENCE_MS) });
     }
 
+    /// The supervisor that was just started has found another one at work, which this guardian does not know yet.
+    pub(super) fn expect_somebody(&mut self, born: u64) {
+        self.expect_survivor();
+        if self.expected.is_none() {
+            // on its way: it has not said yet who it is
+            self.again = Some(super::next_start(born));
+        }
+    }
+
     /// Receives it when it has come; when it has died instead, its successor is started.
     pub(super) fn receive_survivor(&mut self) {
         while let Some((line, pid)) = self.meeting.accept() {

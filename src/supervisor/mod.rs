@@ -43,7 +43,7 @@ use shutdown::Shutdown;
 use source::Source;
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use sys::clock::monotonic_ms;
 use sys::signals::Signals;
@@ -89,6 +89,8 @@ impl Task {
 /// The supervisor.
 pub struct Supervisor {
     task: Task,
+    /// Held by the one supervisor that there is.
+    seat: OwnedFd,
     run: PathBuf,
     services: Vec<Option<Service>>,
     /// Free places of `services`; those freed in this turn come in at its end.

@@ -12,6 +12,7 @@ use cgroup::{Containment, Request, Rung};
 use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use nix::sys::signal::Signal;
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use sys::Fail;
 use sys::clock::monotonic_ms;
@@ -24,16 +25,22 @@ use sys::spawn::Spawner;
 pub(super) const CONTAINMENT: &str = "PINFOLD_CONTAINMENT";
 
 impl Supervisor {
-    /// A supervisor for `task`, with `line` to its guardian if it has one: what an earlier supervisor left is
+    /// A supervisor for `task`, whose `seat` it has, with `line` to its guardian if it has one: what an earlier supervisor left is
     /// taken over, everything else in the directory is taken up. `limit` on descriptors (soft, hard) is what services
     /// get, if it is not the present one.
-    pub fn open(task: Task, line: Option<Line>, limit: Option<(u64, u64)>) -> Result<Supervisor, Fail> {
+    pub fn open(
+        task: Task,
+        seat: OwnedFd,
+        line: Option<Line>,
+        limit: Option<(u64, u64)>,
+    ) -> Result<Supervisor, Fail> {
         let executable = crate::upgrade::executable()?;
         let line = match line {
             // the tray is about to be laid over its number
             Some(line) => Some(Line::from_fd(sys::spawn::above_tray(std::os::fd::AsFd::as_fd(&line))?)),
             None => None,
         };
+        let seat = sys::spawn::above_tray(std::os::fd::AsFd::as_fd(&seat))?;
         let mut spawner = Spawner::new()?;
         if let Some((soft, hard)) = limit {
             spawner.set_child_limit(soft, hard);
@@ -55,6 +62,7 @@ impl Supervisor {
             signals: Signals::take(&chosen)?,
             environment: crate::environment::inherited(),
             task,
+            seat,
             run,
             spawner,
             keeping,

@@ -10,8 +10,8 @@ use super::service::Pipe;
 use crate::fold::has_root_in;
 use crate::guardian_line::{Key, Kind};
 use crate::machine::{Event, State};
-use crate::{place, say, table};
-use std::os::fd::OwnedFd;
+use crate::{place, say, seat, table};
+use std::os::fd::{AsFd, OwnedFd};
 use sys::clock::monotonic_ms;
 use sys::{Errno, Fail};
 
@@ -44,8 +44,7 @@ impl Supervisor {
     /// controlled and looked at as before.
     pub(super) fn make_run_directory_again(&mut self) {
         if !self.run.join(table::NAME).exists() {
-            let made = place::make(self.task.directory()).and_then(|run| self.table.make_again(&run));
-            if let Err(fail) = made {
+            if let Err(fail) = self.make_seat_and_table_again() {
                 return say::warning(&fail.to_string());
             }
             let run = self.run.display().to_string();
@@ -60,6 +59,14 @@ impl Supervisor {
                 self.complain(index, &fail.to_string());
             }
         }
+    }
+
+    fn make_seat_and_table_again(&mut self) -> Result<(), Fail> {
+        let run = place::make(self.task.directory())?;
+        if let Some(seat) = seat::take(&run)? {
+            self.seat = sys::spawn::above_tray(seat.as_fd())?;
+        }
+        self.table.make_again(&run)
     }
 
     /// Ends whoever is in the fold of a service that is just being taken up. Leftovers that were left on purpose, and

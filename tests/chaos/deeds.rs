@@ -92,6 +92,14 @@ impl Chaos {
         )
     }
 
+    /// The last turns that supervisors have taken with a service.
+    pub(crate) fn turns_of(&self, service: &str) -> String {
+        let trace = fs::read_to_string(self.scene.sandbox.trace()).unwrap_or_default();
+        let is_its = |line: &&str| line.contains(&format!("\"service\":\"{service}\""));
+        let turns: Vec<&str> = trace.lines().filter(is_its).collect();
+        turns[turns.len().saturating_sub(12)..].join("\n")
+    }
+
     fn tell(&mut self, what: String) {
         self.count += 1;
         self.done.push_back(what);

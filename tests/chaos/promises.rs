@@ -16,7 +16,13 @@ impl Chaos {
     /// Looks at everything once.
     pub(crate) fn promises_hold(&mut self) {
         let overlaps = fs::read_to_string(self.scene.sandbox.lab().join("overlaps")).unwrap_or_default();
-        assert!(overlaps.is_empty(), "two generations:\n{overlaps}\n{}", self.story());
+        let whose = overlaps.split(':').next().unwrap_or_default();
+        assert!(
+            overlaps.is_empty(),
+            "two generations:\n{overlaps}\n{}\n{}",
+            self.turns_of(whose),
+            self.story()
+        );
         for service in self.services() {
             self.down_is_empty(&service);
         }
@@ -38,7 +44,8 @@ impl Chaos {
         let born = Duration::new(meta.mtime() as u64, meta.mtime_nsec() as u32);
         assert!(
             born + SURE >= since,
-            "{service} is down, and somebody is left: {status:?}\n{}",
+            "{service} is down, and somebody is left: {status:?}\n{}\n{}",
+            self.turns_of(service),
             self.story()
         );
     }

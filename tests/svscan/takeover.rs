@@ -216,3 +216,47 @@ fn a_hundred_kills_lose_no_line() {
     assert_eq!([now[0], now[2], now[3]], [before[0], before[2], before[3]]);
     finish(scene);
 }
+
+/// A supervisor that has just been started loses its guardian while it is still on its way: it goes on, or it gives up,
+/// and either way there is one in the end, and no service is started beside itself.
+#[test]
+fn a_supervisor_that_loses_its_guardian_on_the_way_stays_the_only_one() {
+    let mut scene = counting("on-the-way");
+    let before = pids(&scene);
+    let mut held = Vec::new();
+    for round in 0..8 {
+        let supervisor = scene.named_supervisor();
+        let guardian = scene.guardian();
+        scene.kill(&supervisor);
+        let next = scene.sandbox.wait_for("the next supervisor", || {
+            let mut all = Process::all().into_iter();
+            let next = all.find(|one| one.parent == guardian.pid && is_supervisor(one));
+            next.ok_or_else(|| "none".to_owned())
+        });
+        // at another point of its way each time
+        std::thread::sleep(std::time::Duration::from_micros(600 * round));
+        next.signal(Signal::SIGSTOP);
+        scene.lose_guardian();
+        scene.open();
+        if round % 2 == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(50)); // the other one may be on its way, or not
+        }
+        next.signal(Signal::SIGCONT);
+        scene.taken_over();
+        held.push(next);
+        goes_on(&scene);
+        assert_eq!(pids(&scene)[..3], before[..3], "round {round}\n{}", scene.sandbox.reports());
+        let named = scene.named_supervisor();
+        scene.sandbox.wait_for("one supervisor", || {
+            let others: Vec<_> = held.iter().filter(|one| one.is_alive() && one.pid != named.pid).collect();
+            expect(others.is_empty(), others)
+        });
+    }
+    finish(scene);
+}
+
+/// Not the catcher, which is started beside it.
+fn is_supervisor(process: &Process) -> bool {
+    let line = std::fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
+    process.state != 'Z' && line.starts_with(b"pinfold:\0")
+}
