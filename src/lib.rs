@@ -11,6 +11,7 @@ pub mod environment;
 pub mod fold;
 pub mod guardian;
 pub mod guardian_line;
+pub mod import;
 pub mod limits;
 pub mod machine;
 pub mod place;

@@ -94,9 +94,18 @@ fn services(place: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(with_logs.collect())
 }
 
-fn print(report: &Report) -> std::io::Result<()> {
+/// Everything about one service and its logger.
+pub(super) fn one(directory: &Path) -> Vec<Finding> {
+    let log = Some(directory.join("log")).filter(|log| log.is_dir());
+    let mut found = lint::service(directory);
+    found.extend(log.iter().flat_map(|log| lint::service(log)));
+    found
+}
+
+/// A line for each.
+pub(super) fn lines(findings: &[Finding]) -> String {
     let mut text = String::new();
-    for Finding { level, file, line, text: what } in &report.findings {
+    for Finding { level, file, line, text: what } in findings {
         let word = match level {
             Level::Error => "error",
             Level::Warning => "warning",
@@ -105,6 +114,11 @@ fn print(report: &Report) -> std::io::Result<()> {
         let line = line.map_or(String::new(), |line| format!(", line {line}"));
         text.push_str(&format!("{word}: {}{line}: {}\n", shown(file), terminal::clean(what)));
     }
+    text
+}
+
+fn print(report: &Report) -> std::io::Result<()> {
+    let mut text = lines(&report.findings);
     let count = |level| report.findings.iter().filter(|finding| finding.level == level).count();
     text.push_str(&format!(
         "{} checked: {}, {}, {}\n",

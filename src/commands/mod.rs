@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod doctor;
 mod failure;
+mod import;
 mod json;
 mod judge;
 mod last_words;

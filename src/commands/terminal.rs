@@ -47,6 +47,11 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same of a text of many lines.
+pub(super) fn clean_lines(text: &str) -> String {
+    text.chars().map(|c| if matches!(c, '\n' | '\t') { c.to_string() } else { escaped(c) }).collect()
+}
+
 fn escaped(c: char) -> String {
     if is_active(c) { c.escape_default().to_string() } else { c.to_string() }
 }

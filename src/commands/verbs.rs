@@ -1,7 +1,7 @@
 //! `pinfold VERB …`: the table of verbs, and the help over them.
 
 use super::failure::{NO, USAGE};
-use super::{APPLETS, administer, check, cli, doctor, scan, status, tree, upgrade, wait};
+use super::{APPLETS, administer, check, cli, doctor, import, scan, status, tree, upgrade, wait};
 use clap::{ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -27,7 +27,7 @@ macro_rules! order {
 }
 
 /// Every verb, in the order of the help.
-const VERBS: [Verb; 13] = [
+const VERBS: [Verb; 14] = [
     Verb { name: "status", define: status::define, run: status::run },
     Verb { name: "tree", define: tree::define, run: tree::run },
     order!("start"),
@@ -40,6 +40,7 @@ const VERBS: [Verb; 13] = [
     Verb { name: "scan", define: scan::define, run: scan::run },
     Verb { name: "upgrade", define: upgrade::define, run: upgrade::run },
     Verb { name: "check", define: check::define, run: check::run },
+    Verb { name: "import", define: import::define, run: import::run },
     Verb { name: "doctor", define: doctor::define, run: doctor::run },
 ];
 
