@@ -8,6 +8,8 @@ mod codes;
 mod common;
 #[path = "commands/house.rs"]
 mod house;
+#[path = "commands/metrics.rs"]
+mod metrics;
 #[path = "commands/others.rs"]
 mod others;
 #[path = "commands/scripts.rs"]

@@ -205,7 +205,7 @@ fn service(row: &Row) -> Service {
 }
 
 /// The phase, in the one word that programs may go by.
-fn word(record: &Record) -> &'static str {
+pub(super) fn word(record: &Record) -> &'static str {
     match record.state.phase {
         Phase::Down => "down",
         Phase::Starting { .. } => "starting",

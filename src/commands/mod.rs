@@ -16,6 +16,7 @@ mod lasting;
 mod line;
 mod lint;
 mod members;
+mod metrics;
 mod reason;
 mod rows;
 mod scan;

@@ -1,7 +1,7 @@
 //! `pinfold VERB …`: the table of verbs, and the help over them.
 
 use super::failure::{NO, USAGE};
-use super::{APPLETS, administer, check, cli, doctor, import, scan, status, tree, upgrade, wait};
+use super::{APPLETS, administer, check, cli, doctor, import, metrics, scan, status, tree, upgrade, wait};
 use clap::{ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -27,9 +27,10 @@ macro_rules! order {
 }
 
 /// Every verb, in the order of the help.
-const VERBS: [Verb; 14] = [
+const VERBS: [Verb; 15] = [
     Verb { name: "status", define: status::define, run: status::run },
     Verb { name: "tree", define: tree::define, run: tree::run },
+    Verb { name: "metrics", define: metrics::define, run: metrics::run },
     order!("start"),
     order!("stop"),
     order!("restart"),
