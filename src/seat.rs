@@ -9,8 +9,9 @@ use std::time::Duration;
 use sys::clock::monotonic_ms;
 use sys::{Errno, Fail, files};
 
-/// The exit code of a supervisor that has found the seat taken.
-pub const TAKEN: u8 = 75;
+/// The exit code of a supervisor that could not begin now and may later: it has found the seat taken, or the system
+/// lacks something. (`EX_TEMPFAIL` of sysexits.h.)
+pub const LATER: u8 = 75;
 
 /// The file's name in the run directory.
 const NAME: &str = "supervisor";

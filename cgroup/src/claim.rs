@@ -33,22 +33,20 @@ pub(crate) enum Origin {
 
 /// Finds or makes the house `wanted` in `parent`, which is at `base`.
 ///
-/// One without living members is replaced. The newest with living members is taken over, if `reuse` says that it is
-/// ours, or if nobody sits in its supervisor's place and somebody in it has the same root directory as we: there are
-/// containers that share a cgroup, and what lives in another's house is nothing to us. Any other is left alone: the
-/// new one then is called `wanted.1`, and so on.
-pub(crate) fn claim(parent: &OwnedFd, base: &Path, wanted: &str, reuse: bool) -> Result<Claimed, Fail> {
-    let names = || (0..GENERATIONS).map(|generation| generation_name(wanted, generation));
+/// One without living members is replaced. The newest with living members is taken over if nobody sits in its
+/// supervisor's place and somebody in it has the same root directory as we: there are containers that share a cgroup,
+/// and what lives in another's house is nothing to us. Any other is left alone: the new one then is called `wanted.1`,
+/// and so on.
+pub(crate) fn claim(parent: &OwnedFd, base: &Path, wanted: &str) -> Result<Claimed, Fail> {
     let mut origin = Origin::New;
-    // the newest is the one that the last supervisor used
-    if let Some(name) = names().rev().find(|name| is_alive(parent, name)) {
+    if let Some(name) = latest(parent, wanted) {
         let life = Life::of(parent, &name);
-        if reuse || life.is_abandoned() {
+        if life.is_abandoned() {
             return Ok(Claimed { name, origin: Origin::Adopted });
         }
         origin = life.neighbour().map_or(Origin::New, Origin::Beside);
     }
-    for name in names() {
+    for name in names(wanted) {
         let made = match at::make(parent, name.as_str()) {
             Err(Errno::EEXIST) if !is_alive(parent, &name) && tree::remove(parent, &name).is_ok() => {
                 at::make(parent, name.as_str())
@@ -71,7 +69,16 @@ pub(crate) fn claim(parent: &OwnedFd, base: &Path, wanted: &str, reuse: bool) ->
     Err(Fail::at("make cgroup", &base.join(wanted), Errno::EEXIST))
 }
 
-fn is_alive(parent: &OwnedFd, name: &str) -> bool {
+/// The house of this name that the last supervisor used: the newest in which somebody lives.
+pub(crate) fn latest(parent: &OwnedFd, wanted: &str) -> Option<String> {
+    names(wanted).rev().find(|name| is_alive(parent, name))
+}
+
+fn names(wanted: &str) -> impl DoubleEndedIterator<Item = String> {
+    (0..GENERATIONS).map(move |generation| generation_name(wanted, generation))
+}
+
+pub(crate) fn is_alive(parent: &OwnedFd, name: &str) -> bool {
     let is_v2 = at::exists(parent, format!("{name}/cgroup.events").as_str());
     let kind = if is_v2 { Hierarchy::V2 } else { Hierarchy::V1(String::new()) };
     populated(parent, &kind, name) == Ok(true)

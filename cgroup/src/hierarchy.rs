@@ -1,6 +1,6 @@
 //! What containment this machine allows, found by trying.
 
-use crate::house::House;
+use crate::house::{self, House};
 use crate::mounts::{self, Hierarchy, Mount};
 use crate::rung::Rung;
 use crate::{probe, rights};
@@ -17,9 +17,10 @@ pub struct Request<'a> {
     pub house: &'a str,
     /// This rung, if it can be had, else the next lower that can; `None`: the best there is.
     pub rung: Option<Rung>,
-    /// Whether a house with living members is known to be ours to take over, whoever sits in it. One in which services
-    /// live and no supervisor sits is taken over in any case.
-    pub reuse: bool,
+    /// The house that an earlier supervisor had, as [`House::path`] told. If somebody lives in it, it is taken over,
+    /// wherever this process has been started. One of our name in which services live and no supervisor sits is taken
+    /// over in any case.
+    pub earlier: Option<&'a Path>,
 }
 
 /// The containment in force.
@@ -45,8 +46,8 @@ impl Containment {
         let wanted = request.rung.unwrap_or(Rung::Kill);
         let mut obstacles: Vec<Fail> = Vec::new();
         if wanted != Rung::Subtree {
-            for mount in candidates(wanted) {
-                match attempt(&mount, request, wanted, spawner) {
+            for mount in candidates(wanted, request.earlier) {
+                match insist(&mount, request, wanted, spawner) {
                     Ok((house, lower)) => return Containment::in_house(house, wanted, lower, &obstacles),
                     Err(fail) => obstacles.push(fail),
                 }
@@ -90,11 +91,32 @@ impl Containment {
 }
 
 /// The mounts to be tried, the best first.
-fn candidates(wanted: Rung) -> Vec<Mount> {
+fn candidates(wanted: Rung, earlier: Option<&Path>) -> Vec<Mount> {
     let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
     let mut mounts = mounts::parse(&text);
     mounts.retain(|mount| wanted != Rung::V1 || mount.hierarchy != Hierarchy::V2);
+    // stable: first where services are
+    mounts.sort_by_key(|mount| !earlier.is_some_and(|house| house::is_at(mount, house)));
     mounts
+}
+
+/// An [`attempt`], repeated for a while where services live already: they must not be left for another hierarchy because of
+/// something that passes.
+fn insist(
+    mount: &Mount,
+    request: &Request<'_>,
+    wanted: Rung,
+    spawner: &mut Spawner,
+) -> Result<(House, Option<Fail>), Fail> {
+    let mut result = attempt(mount, request, wanted, spawner);
+    for _ in 0..100 {
+        if result.is_ok() || !house::is_lived_in(mount, request.house, request.earlier) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20)); // bounded, and at start-up only
+        result = attempt(mount, request, wanted, spawner);
+    }
+    result
 }
 
 /// A house in this mount, and what kept it from a better rung.
@@ -104,7 +126,7 @@ fn attempt(
     wanted: Rung,
     spawner: &mut Spawner,
 ) -> Result<(House, Option<Fail>), Fail> {
-    let mut house = House::enter(mount, request.house, request.reuse)?;
+    let mut house = House::enter(mount, request.house, request.earlier)?;
     match probe::prove(&mut house, wanted, spawner) {
         Ok(lower) => Ok((house, lower)),
         Err(fail) => {

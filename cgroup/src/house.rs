@@ -35,12 +35,24 @@ impl House {
     /// Makes the house `pinfold.<name>` below the present group of this process, in the hierarchy mounted
     /// there, and moves this process into a fresh group in it.
     ///
-    /// Whether it is a new one, or an earlier supervisor's, is decided by [`claim`].
-    pub(crate) fn enter(mount: &Mount, name: &str, reuse: bool) -> Result<House, Fail> {
+    /// If somebody lives in the `earlier` one, it is that; else whether it is a new one, or an earlier supervisor's, is
+    /// decided by [`claim`].
+    pub(crate) fn enter(mount: &Mount, name: &str, earlier: Option<&Path>) -> Result<House, Fail> {
         let wanted = format!("pinfold.{name}");
-        let (base, position) = base(mount, &wanted)?;
-        let parent = at::directory(&nix::fcntl::AT_FDCWD, &base).map_err(|e| Fail::at("open", &base, e))?;
-        let Claimed { name, origin } = claim::claim(&parent, &base, &wanted, reuse)?;
+        let open =
+            |base: &Path| at::directory(&nix::fcntl::AT_FDCWD, base).map_err(|e| Fail::at("open", base, e));
+        let (parent, base, position, claimed) = match earlier.and_then(|house| place(mount, house)) {
+            Some((base, position, name)) => {
+                (open(&base)?, base, position, Claimed { name, origin: Origin::Adopted })
+            }
+            None => {
+                let (base, position) = base(mount, &wanted)?;
+                let parent = open(&base)?;
+                let claimed = claim::claim(&parent, &base, &wanted)?;
+                (parent, base, position, claimed)
+            }
+        };
+        let Claimed { name, origin } = claimed;
         let path = base.join(&name);
         let directory = at::directory(&parent, name.as_str()).map_err(|e| Fail::at("open", &path, e))?;
         let mut house = House {
@@ -222,6 +234,39 @@ pub fn clear(path: &Path) -> Result<(), Fail> {
         result => result.map_err(fail)?,
     };
     tree::remove(&parent, name).map_err(fail)
+}
+
+/// Whether somebody lives in the house that would be entered in this mount.
+pub(crate) fn is_lived_in(mount: &Mount, name: &str, earlier: Option<&Path>) -> bool {
+    let wanted = format!("pinfold.{name}");
+    let here = || {
+        let (base, _) = base(mount, &wanted).ok()?;
+        claim::latest(&at::directory(&nix::fcntl::AT_FDCWD, &base).ok()?, &wanted)
+    };
+    earlier.is_some_and(|house| is_at(mount, house)) || here().is_some()
+}
+
+/// Whether this house is in this mount, and somebody lives in it.
+pub(crate) fn is_at(mount: &Mount, house: &Path) -> bool {
+    place(mount, house).is_some()
+}
+
+/// Where the house at this path is, if somebody lives in it: the directory and the position of the group above it, and
+/// its name.
+fn place(mount: &Mount, house: &Path) -> Option<(PathBuf, PathBuf, String)> {
+    let name = house.file_name()?.to_str()?;
+    let base = house.parent()?;
+    let position = mount.group(base)?;
+    let parent = at::directory(&nix::fcntl::AT_FDCWD, base).ok()?;
+    claim::is_alive(&parent, name).then(|| (base.to_owned(), position, name.to_owned()))
+}
+
+/// Whether somebody lives in the house at this path, as [`House::path`] told it.
+pub fn is_alive(house: &Path) -> bool {
+    let (Some(base), Some(name)) = (house.parent(), house.file_name().and_then(OsStr::to_str)) else {
+        return false;
+    };
+    at::directory(&nix::fcntl::AT_FDCWD, base).is_ok_and(|parent| claim::is_alive(&parent, name))
 }
 
 /// The group we were started in, as (directory, position). After the program has replaced itself it sits in

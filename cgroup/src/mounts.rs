@@ -53,6 +53,11 @@ impl Mount {
         }
         Some(if below.as_os_str().is_empty() { self.point.clone() } else { self.point.join(below) })
     }
+
+    /// The other way round: the group whose directory this is.
+    pub fn group(&self, directory: &Path) -> Option<PathBuf> {
+        directory.strip_prefix(&self.point).ok().map(|below| self.root.join(below))
+    }
 }
 
 /// The mounts of use to us, the best first: version 2 at `/sys/fs/cgroup`, then elsewhere; then version 1's

@@ -1,6 +1,6 @@
 //! Proving a rung by doing it.
 
-use crate::house::House;
+use crate::house::{GENERATIONS, House, generation_name};
 use crate::kill;
 use crate::mounts::Hierarchy;
 use crate::rung::Rung;
@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use std::ffi::CString;
 use std::os::fd::AsFd;
 use sys::Fail;
+use sys::process::Pidfd;
 use sys::reap::{self, Whom};
 use sys::spawn::{Child, NotStarted, Place, Program, Spawner, Stage, Way};
 
@@ -38,10 +39,10 @@ pub(crate) fn prove(house: &mut House, wanted: Rung, spawner: &mut Spawner) -> R
     house.born_inside = born.is_none();
     let (rung, why) = match house.hierarchy() {
         Hierarchy::V1(_) => {
-            if house.freezer && kill::freeze(house, TRIAL, true).is_err() {
+            if house.freezer && kill::freeze(house, &trial.name, true).is_err() {
                 house.freezer = false;
             }
-            let _ = kill::freeze(house, TRIAL, false);
+            let _ = kill::freeze(house, &trial.name, false);
             (Rung::V1, None)
         }
         Hierarchy::V2 => {
@@ -54,20 +55,35 @@ pub(crate) fn prove(house: &mut House, wanted: Rung, spawner: &mut Spawner) -> R
     Ok(why)
 }
 
-struct Trial;
+struct Trial {
+    /// Of the group.
+    name: String,
+}
 
 impl Trial {
     fn begin(house: &House) -> Result<Trial, Fail> {
-        // a fresh one: an old one may have been killed once
-        let _ = tree::remove(house, TRIAL);
-        at::make(house, TRIAL).map_err(|e| Fail::at("make cgroup", &house.path().join(TRIAL), e))?;
-        Ok(Trial)
+        for generation in 0..GENERATIONS {
+            let name = generation_name(TRIAL, generation);
+            // a fresh one: an old one may have been killed once, or somebody died in the middle of his trial
+            if tree::remove(house, &name) == Err(Errno::EBUSY) {
+                let _ = kill::freeze(house, &name, false);
+                for pid in kill::members(house, &name).unwrap_or_default() {
+                    let _ = Pidfd::open(pid).and_then(|pidfd| pidfd.signal(Signal::SIGKILL));
+                }
+            }
+            match at::make(house, name.as_str()) {
+                Ok(()) => return Ok(Trial { name }),
+                Err(Errno::EEXIST) => {}
+                Err(e) => return Err(Fail::at("make cgroup", &house.path().join(name), e)),
+            }
+        }
+        Err(Fail::at("make cgroup", &house.path().join(TRIAL), Errno::EEXIST))
     }
 
     fn end(self, house: &House) {
         // a member that is just ending can make the first attempts busy
         for _ in 0..5 {
-            if tree::remove(house, TRIAL) != Err(Errno::EBUSY) {
+            if tree::remove(house, &self.name) != Err(Errno::EBUSY) {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
@@ -76,10 +92,10 @@ impl Trial {
 
     /// Can a child be born in the group and live? Else: can it enter by itself? Returns why not the former.
     fn birth(&self, house: &House, spawner: &mut Spawner) -> Result<Option<Fail>, Fail> {
-        let path = house.path().join(TRIAL);
+        let path = house.path().join(&self.name);
         let mut refused = Fail::at("start a process in cgroup", &path, Errno::ENOTSUP);
         if *house.hierarchy() == Hierarchy::V2 {
-            let group = at::directory(house, TRIAL).map_err(|e| Fail::at("open", &path, e))?;
+            let group = at::directory(house, self.name.as_str()).map_err(|e| Fail::at("open", &path, e))?;
             match spawner.spawn(nothing(), &Place::Into(group.as_fd()), &[]) {
                 Ok(child) => match end_of(child, spawner) {
                     Some(NotStarted { stage: Stage::Exec, .. }) => return Ok(None),
@@ -102,16 +118,16 @@ impl Trial {
 
     /// The best rung of v2 that works.
     fn climb(&self, house: &mut House, wanted: Rung, spawner: &mut Spawner) -> (Rung, Option<Fail>) {
-        house.freezer = kill::freeze(house, TRIAL, true).is_ok();
+        house.freezer = kill::freeze(house, &self.name, true).is_ok();
         let frozen = house.freezer;
         // With clone3 alone: any other way would wait for the frozen child's exec.
-        let child = match at::directory(house, TRIAL) {
+        let child = match at::directory(house, self.name.as_str()) {
             Ok(group) if frozen && house.born_inside && spawner.way == Way::Clone3 => {
                 spawner.spawn(nothing(), &Place::Into(group.as_fd()), &[]).ok()
             }
             _ => None,
         };
-        let kill_file = format!("{TRIAL}/cgroup.kill");
+        let kill_file = format!("{}/cgroup.kill", self.name);
         let mut killed = at::write(house, kill_file.as_str(), b"1");
         if let Some(child) = child {
             if killed.is_ok() && !has_ended(&child) {
@@ -121,8 +137,8 @@ impl Trial {
             let _ = child.pidfd.signal(Signal::SIGKILL);
             end_of(child, spawner);
         }
-        let _ = kill::freeze(house, TRIAL, false);
-        let missing = |file: &str, e| Fail::at("write", &house.path().join(TRIAL).join(file), e);
+        let _ = kill::freeze(house, &self.name, false);
+        let missing = |file: &str, e| Fail::at("write", &house.path().join(&self.name).join(file), e);
         match (killed, frozen) {
             (Ok(()), _) if wanted == Rung::Kill => (Rung::Kill, None),
             (killed, true) if wanted.is_at_least(Rung::Freeze) => {

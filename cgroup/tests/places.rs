@@ -15,7 +15,7 @@ fn after<'a>(changes: &'a str, script: &'a mut String) -> Vec<&'a str> {
 }
 
 fn best(house: &str, spawner: &mut Spawner) -> Containment {
-    Containment::probe(&Request { house, rung: None, reuse: false }, spawner)
+    Containment::probe(&Request { house, rung: None, earlier: None }, spawner)
 }
 
 /// A service in a group there, killed.
@@ -212,7 +212,7 @@ fn another_part_of_the_tree() {
         \"mount --bind $G $G; mount --move $G /sys/fs/cgroup; exec \\\"\\$@\\\"\" sh \"$@\"";
     scenario_in_a_group(changes, "another_part_of_the_tree", |name| {
         let mut spawner = Spawner::new().unwrap();
-        let request = Request { house: name, rung: Some(Rung::Kill), reuse: false };
+        let request = Request { house: name, rung: Some(Rung::Kill), earlier: None };
         let containment = Containment::probe(&request, &mut spawner);
         let why = containment.why_not_more.clone().unwrap();
         assert!(containment.rung > Rung::List && why.contains("find our own cgroup"), "{why}");

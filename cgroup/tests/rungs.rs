@@ -329,12 +329,24 @@ fn an_earlier_supervisors_house() {
             let service = Service::start("echo x >&8; exec sleep 1000", &entry.place(), &mut spawner);
             service.wait_for(2);
             drop(first);
+            // a supervisor died in the middle of its trials
+            let trial = path.join("probe");
+            std::fs::create_dir(&trial).unwrap();
+            let mut tried = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+            std::fs::write(trial.join("cgroup.procs"), tried.id().to_string()).unwrap();
+            let freeze = ["cgroup.freeze", "freezer.state"].map(|file| trial.join(file));
+            if rung.is_at_least(Rung::Freeze) {
+                std::fs::write(&freeze[0], "1").unwrap();
+            } else if freeze[1].exists() {
+                std::fs::write(&freeze[1], "FROZEN").unwrap();
+            }
             // this process sits in the house: as after a re-exec, or a restart by the guardian
-            let request = cgroup::Request { house: name, rung: Some(rung), reuse: true };
+            let request = cgroup::Request { house: name, rung: Some(rung), earlier: Some(&path) };
             let second = cgroup::Containment::probe(&request, &mut spawner);
             let house = second.house().unwrap();
             assert!(house.is_adopted());
             assert_eq!(house.path(), path);
+            tried.wait().unwrap();
             assert_ne!(own_position(house), house.position().join("supervisor"), "a fresh seat");
             let mut group = Group::find(house, b"service").unwrap();
             assert_eq!(group.members(house).unwrap(), [service.child.pid]);

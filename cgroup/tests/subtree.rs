@@ -74,7 +74,7 @@ fn none_survives(text: &str, ready: usize) {
 }
 
 fn probe(house: &str, spawner: &mut Spawner) -> Containment {
-    let request = Request { house, rung: Some(Rung::Subtree), reuse: false };
+    let request = Request { house, rung: Some(Rung::Subtree), earlier: None };
     let containment = Containment::probe(&request, spawner);
     assert_eq!((containment.rung, &containment.why_not_more), (Rung::Subtree, &None));
     assert!(!containment.cannot_catch.is_empty());
@@ -206,7 +206,7 @@ fn as_an_ordinary_user() {
     }
     scenario_by(&wrapper, "as_an_ordinary_user", |name| {
         let mut spawner = Spawner::new().unwrap();
-        let request = Request { house: name, rung: None, reuse: false };
+        let request = Request { house: name, rung: None, earlier: None };
         let containment = Containment::probe(&request, &mut spawner);
         assert_eq!(containment.rung, Rung::Subtree);
         let why = containment.why_not_more.as_deref().unwrap();

@@ -91,7 +91,7 @@ fn probe() -> Result<Here, sys::Fail> {
     let _signals = Signals::take(&[])?;
     let mut spawner = Spawner::new()?;
     let house = format!("doctor-{}", std::process::id());
-    let request = Request { house: &house, rung: None, reuse: false };
+    let request = Request { house: &house, rung: None, earlier: None };
     let mut containment = Containment::probe(&request, &mut spawner);
     let (why_not_more, advice) = (containment.why_not_more.take(), containment.advice.take());
     let cannot_catch = std::mem::take(&mut containment.cannot_catch);

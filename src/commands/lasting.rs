@@ -84,16 +84,21 @@ pub(super) fn supervisor(args: &[OsString]) -> u8 {
     let limit = upgrade::succession().limit;
     let line = sys::handover::inherited(LINE).map(Line::from_fd);
     let directory = PathBuf::from(args.get(1).cloned().unwrap_or_default());
-    let seat = match place::make(&directory).and_then(|run| seat::take(&run)) {
-        Ok(Some(seat)) => seat,
-        Ok(None) => return seat::TAKEN,
-        Err(fail) => return code(Err(fatal("svscan", &fail))),
-    };
-    let opened = Supervisor::open(Task::Directory(directory), seat, line, limit);
-    code(opened.map_err(|fail| fatal("svscan", &fail)).map(|supervisor| {
-        supervisor.run();
-        0
-    }))
+    let begun = place::make(&directory).and_then(|run| seat::take(&run)).and_then(|seat| {
+        seat.map(|seat| Supervisor::open(Task::Directory(directory), seat, line, limit)).transpose()
+    });
+    match begun {
+        Ok(Some(supervisor)) => {
+            supervisor.run();
+            0
+        }
+        Ok(None) => seat::LATER,
+        Err(fail) if fail.is_lack() => {
+            say::warning(&fail.to_string());
+            seat::LATER
+        }
+        Err(fail) => code(Err(fatal("svscan", &fail))),
+    }
 }
 
 /// The catcher below a guardian; `ps` shows `pinfold-catcher: /service`.

@@ -254,7 +254,7 @@ impl Guardian {
     fn supervisor_ended(&mut self, ending: Ending) {
         let born = self.supervisor.take().map_or(0, |ward| ward.born);
         self.told.clear();
-        if ending == Ending::Code(seat::TAKEN) && !self.done {
+        if ending == Ending::Code(seat::LATER) && !self.done {
             return self.expect_somebody(born);
         }
         if self.done || ending == Ending::Code(0) {

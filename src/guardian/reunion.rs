@@ -62,7 +62,8 @@ impl Guardian {
         self.expected = Some(Expected { who, pidfd, complain: Some(monotonic_ms() + PATIENCE_MS) });
     }
 
-    /// The supervisor that was just started has found another one at work, which this guardian does not know yet.
+    /// The supervisor that was just started could not begin: there may be another one at work, which this guardian does
+    /// not know yet.
     pub(super) fn expect_somebody(&mut self, born: u64) {
         self.expect_survivor();
         if self.expected.is_none() {

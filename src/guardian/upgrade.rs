@@ -25,6 +25,9 @@ impl Guardian {
             "everything is being stopped".to_owned()
         } else if self.expected.is_some() {
             "the supervisor has not come yet".to_owned()
+        } else if self.incomplete.is_some() {
+            // a supervisor that replaces itself has what is kept here, and nothing else
+            "too many descriptors to keep".to_owned()
         } else {
             match upgrade::ask(&self.executable, &mut self.spawner) {
                 Ok(()) => self.make_way().to_string(),

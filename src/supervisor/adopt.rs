@@ -25,24 +25,34 @@ use sys::{Errno, Fail};
 /// a guardian when its supervisor died is let go by the kernel only a moment later.
 const PATIENCE_MS: u64 = 5000;
 
+/// A lock that somebody has, or a lack.
+fn may_pass(fail: &Fail) -> bool {
+    fail.errno == Errno::EAGAIN || fail.is_lack()
+}
+
 impl Supervisor {
     /// Takes over every service of the table, then tells the machine of each what has become of it.
-    pub(super) fn adopt(&mut self, view: View, mut kept: Kept, told: Vec<Say>) {
+    ///
+    /// An error is a lack of something that passes: then it is better to end, and to have it tried again, than to leave
+    /// a service to nobody.
+    pub(super) fn adopt(&mut self, view: View, mut kept: Kept, told: Vec<Say>) -> Result<(), Fail> {
         let mut taken = Vec::new();
         let until = monotonic_ms() + PATIENCE_MS;
         for (slot, record) in view.records {
             let mut result = self.take_over(slot, &record, &mut kept);
-            while result.as_ref().is_err_and(|fail| fail.errno == Errno::EAGAIN) && monotonic_ms() < until {
+            while result.as_ref().is_err_and(may_pass) && monotonic_ms() < until {
                 std::thread::sleep(Duration::from_millis(5)); // bounded, and at start-up only
                 result = self.take_over(slot, &record, &mut kept);
             }
             match result {
                 Ok(index) => taken.push((index, record)),
+                Err(fail) if fail.is_lack() => return Err(fail),
                 Err(fail) => {
                     let name = String::from_utf8_lossy(&record.name).escape_debug().to_string();
                     crate::say::warning(&format!("{name}: not taken over: {fail}"));
                     let _ = self.table.give_back(slot);
                     self.unrecorded = true;
+                    self.kept.extend(kept.extract_if(|key, _| key.name == record.name));
                 }
             }
         }
@@ -60,6 +70,7 @@ impl Supervisor {
             self.orphan_ended(who, ending);
         }
         self.end_checks();
+        Ok(())
     }
 
     /// Start checks that an earlier supervisor was running: nobody would hear what they find.
@@ -80,9 +91,9 @@ impl Supervisor {
         let spot = desk::place(&directory, house.as_deref())
             .or_else(|fail| house.map_or(Err(fail), |house| desk::housed(&house)));
         let spot = spot?;
-        let had = kept.remove(&key);
-        let was_kept = had.is_some();
-        let desk = Desk::adopt(spot, had.unwrap_or_default())?;
+        let was_kept = kept.contains_key(&key);
+        let desk = Desk::adopt(spot, kept.entry(key.clone()).or_default())?;
+        kept.remove(&key);
         self.table.keep_slot(slot);
         let fold = Fold::find(&self.fence, &record.name).unwrap_or_else(|| Fold::new(&record.name));
         let mut service = Service::new(&record.name, directory, fold, desk, slot);

@@ -51,14 +51,19 @@ impl Desk {
         // one page of letters is plenty, and 0.9 kB less of kernel memory
         let _ = nix::fcntl::fcntl(&control, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096));
         let ok = open_ok(directory)?;
-        Desk::of(spot, lock, control, ok)
+        let held = spot.hold()?;
+        Ok(Desk::of(spot.path, held, lock, control, ok))
     }
 
-    /// The same from descriptors that a guardian kept, if it has.
-    pub(super) fn adopt(spot: Spot, kept: Vec<OwnedFd>) -> Result<Desk, Fail> {
-        let mut kept = kept.into_iter();
+    /// The same from descriptors that a guardian kept, if it has; they stay where they are if it fails.
+    pub(super) fn adopt(spot: Spot, kept: &mut Vec<OwnedFd>) -> Result<Desk, Fail> {
+        if kept.len() < 2 {
+            return Desk::open(spot);
+        }
+        let held = spot.hold()?;
+        let mut kept = std::mem::take(kept).into_iter();
         match (kept.next(), kept.next()) {
-            (Some(lock), Some(control)) => Desk::of(spot, lock, control, kept.next()),
+            (Some(lock), Some(control)) => Ok(Desk::of(spot.path, held, lock, control, kept.next())),
             _ => Desk::open(spot),
         }
     }
@@ -68,13 +73,17 @@ impl Desk {
         let there = spot.directory.stat(OsStr::new("lock")).ok().map(|stat| (stat.st_dev, stat.st_ino));
         let held = kept.first().and_then(|lock| nix::sys::stat::fstat(lock).ok());
         let held = held.map(|stat| (stat.st_dev, stat.st_ino));
-        Desk::adopt(spot, if held == there { kept } else { Vec::new() })
+        Desk::adopt(spot, &mut if held == there { kept } else { Vec::new() })
     }
 
-    fn of(spot: Spot, lock: OwnedFd, control: OwnedFd, ok: Option<OwnedFd>) -> Result<Desk, Fail> {
-        let Spot { directory, path, housed } = spot;
-        let held = if housed { None } else { Some(directory.above_tray()?) };
-        Ok(Desk { path, held, lock, control, ok, status: [0; 20], texts: 0 })
+    fn of(
+        path: PathBuf,
+        held: Option<Directory>,
+        lock: OwnedFd,
+        control: OwnedFd,
+        ok: Option<OwnedFd>,
+    ) -> Desk {
+        Desk { path, held, lock, control, ok, status: [0; 20], texts: 0 }
     }
 
     /// What a guardian keeps of it.
@@ -172,6 +181,11 @@ pub(super) fn housed(house: &Path) -> Result<Spot, Fail> {
 }
 
 impl Spot {
+    /// A handle on the directory, where another could put something else under its path.
+    fn hold(&self) -> Result<Option<Directory>, Fail> {
+        if self.housed { Ok(None) } else { self.directory.above_tray().map(Some) }
+    }
+
     fn of(found: resolve::Found, there: &Path, house: Option<&Path>) -> Result<Spot, Fail> {
         let is_it = |house: &&Path| resolve::find(house).is_ok_and(|house| house.inode() == found.inode());
         if let Some(house) = house.filter(is_it) {

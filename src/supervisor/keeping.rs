@@ -42,6 +42,9 @@ impl Keeping {
         loop {
             match line.receive() {
                 Ok(message) => match Say::decode(&message.bytes) {
+                    Some(Say::Kept(_)) if message.fds.is_empty() => {
+                        return Err(Fail::of("take what the guardian keeps", Errno::EMFILE));
+                    }
                     Some(Say::Kept(key)) => {
                         kept.insert(key, message.fds);
                     }

@@ -12,14 +12,16 @@ use cgroup::{Containment, Request, Rung};
 use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use nix::sys::signal::Signal;
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use sys::Fail;
+use std::path::Path;
 use sys::clock::monotonic_ms;
 use sys::handover::Line;
 use sys::process::{Identity, become_subreaper};
 use sys::signals::Signals;
 use sys::spawn::Spawner;
+use sys::{Errno, Fail};
 
 /// Asks for a rung of the containment ladder, for tests and for those who must.
 pub(super) const CONTAINMENT: &str = "PINFOLD_CONTAINMENT";
@@ -54,7 +56,11 @@ impl Supervisor {
         };
         let before = table::read(&run).ok().filter(|view| view.head.boot == sys::clock::boot_id());
         let chosen = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
-        let containment = contain(&task, before.is_some(), &mut spawner);
+        let earlier = before.as_ref().map(|view| Path::new(OsStr::from_bytes(&view.head.house)));
+        let containment = contain(&task, earlier, &mut spawner);
+        if let Some(house) = earlier {
+            is_reached(house, &containment)?;
+        }
         let mut supervisor = Supervisor {
             fence: Fence::new(containment),
             table: Table::open(&run)?,
@@ -122,7 +128,7 @@ impl Supervisor {
         self.was_ending(endings);
         match before {
             Some(view) => {
-                self.adopt(view, kept, told);
+                self.adopt(view, kept, told)?;
                 // sessions that were opened while no supervisor looked
                 self.claim_all();
             }
@@ -177,8 +183,20 @@ impl Supervisor {
     }
 }
 
+/// Services live in the groups of an earlier supervisor's house: without these nobody could say who is theirs, and
+/// whether they are down. Then it is better not to begin, and to leave them as they are.
+fn is_reached(earlier: &Path, containment: &Containment) -> Result<(), Fail> {
+    if containment.house().is_some_and(|house| house.path() == earlier) || !cgroup::house::is_alive(earlier) {
+        return Ok(());
+    }
+    if let Some(why) = &containment.why_not_more {
+        say::warning(why);
+    }
+    Err(Fail::at("get at the cgroup in which services are alive,", earlier, Errno::EACCES))
+}
+
 /// Finds out what containment there is, and says it once if it is less than the best.
-fn contain(task: &Task, reuse: bool, spawner: &mut Spawner) -> Containment {
+fn contain(task: &Task, earlier: Option<&Path>, spawner: &mut Spawner) -> Containment {
     let asked = std::env::var(CONTAINMENT).ok().filter(|word| !word.is_empty());
     let rung = asked.as_deref().and_then(Rung::parse);
     if asked.is_some() && rung.is_none() {
@@ -188,7 +206,7 @@ fn contain(task: &Task, reuse: bool, spawner: &mut Spawner) -> Containment {
         ));
     }
     let house = place::escape(task.directory().as_os_str());
-    let request = Request { house: &house.to_string_lossy(), rung, reuse };
+    let request = Request { house: &house.to_string_lossy(), rung, earlier };
     let containment = Containment::probe(&request, spawner);
     if rung == Some(containment.rung) {
         say::info(&format!("containment: {}, as {CONTAINMENT} asks", containment.rung));

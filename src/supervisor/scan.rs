@@ -37,6 +37,13 @@ struct Pending {
     said: String,
 }
 
+impl Scan {
+    /// Whether this name could not be taken up yet.
+    pub(super) fn is_pending(&self, name: &OsStr) -> bool {
+        self.pending.contains_key(name)
+    }
+}
+
 impl Supervisor {
     /// Watches the scan directory and takes up everything in it.
     pub(super) fn open_scan(&mut self) {

@@ -11,7 +11,9 @@ use crate::fold::has_root_in;
 use crate::guardian_line::{Key, Kind};
 use crate::machine::{Event, State};
 use crate::{place, say, seat, table};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use sys::clock::monotonic_ms;
 use sys::{Errno, Fail};
 
@@ -100,7 +102,14 @@ impl Supervisor {
 
     /// Everything has been taken up: what is still kept or alive belongs to no service of this directory.
     pub(super) fn name_unrecorded(&mut self) {
-        for key in std::mem::take(&mut self.kept).into_keys() {
+        // what could not be taken up yet is tried again
+        let waits = |name: &[u8]| {
+            let main = name.strip_suffix(b"/log").unwrap_or(name);
+            self.scan.is_pending(OsStr::from_bytes(main))
+        };
+        let gone: Vec<Key> = self.kept.keys().filter(|key| !waits(&key.name)).cloned().collect();
+        for key in gone {
+            self.kept.remove(&key);
             self.unkeep(key.kind, &key.name);
         }
         if !self.unrecorded {

@@ -38,8 +38,8 @@ impl Directory {
     }
 
     /// The same with its descriptor above the tray of a [`crate::spawn::Spawner`], to be kept.
-    pub fn above_tray(self) -> Result<Directory, Fail> {
-        Ok(Directory { fd: crate::spawn::above_tray(self.fd.as_fd())?, path: self.path })
+    pub fn above_tray(&self) -> Result<Directory, Fail> {
+        Ok(Directory { fd: crate::spawn::above_tray(self.fd.as_fd())?, path: self.path.clone() })
     }
 
     fn fail(&self, doing: &'static str, name: &OsStr, errno: Errno) -> Fail {

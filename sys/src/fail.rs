@@ -29,6 +29,11 @@ impl Fail {
         Fail { doing: Cow::Borrowed(doing), what: String::new(), errno }
     }
 
+    /// Whether the system or this process is short of something, which may pass: descriptors or memory.
+    pub fn is_lack(&self) -> bool {
+        matches!(self.errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)
+    }
+
     /// The same, from the standard library's error; one without an errno counts as `EIO`.
     pub fn io(doing: &'static str, path: &Path, error: &std::io::Error) -> Fail {
         Fail::at(doing, path, errno_of(error))

@@ -376,7 +376,21 @@ impl Chaos {
         for n in 0..EACH {
             self.logged(&format!("counts{n}"));
         }
-        self.scene.end();
+        let all = self.scene.sandbox.processes();
+        all.iter().for_each(|process| drop(self.scene.sandbox.note_groups(process.pid)));
+        self.scene.guardian().signal(Signal::SIGTERM);
+        let run = self.scene.run();
+        let mut scanner = self.scene.scanner.take().unwrap();
+        self.scene.sandbox.wait_for("svscan to end everything, and itself", || {
+            let left = table::read(&run).map(|view| view.records).unwrap_or_default();
+            let left: Vec<_> = left
+                .iter()
+                .map(|(_, record)| (record.name.escape_ascii().to_string(), record.state))
+                .collect();
+            expect(scanner.has_ended(), left)
+        });
+        assert_eq!(scanner.ended(), 0, "{}", self.story());
+        self.scene.nothing_left();
     }
 }
 

@@ -260,3 +260,35 @@ fn is_supervisor(process: &Process) -> bool {
     let line = std::fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
     process.state != 'Z' && line.starts_with(b"pinfold:\0")
 }
+
+/// All killed, and the next svscan is started somewhere else (in another login session, say): services are where they
+/// are, and whoever belongs to them is still known.
+#[test]
+fn started_in_another_cgroup_it_still_finds_who_belongs_to_a_service() {
+    let run = "#!/bin/sh\necho $$ >>starts\nsetsid sleep 1000000 &\nexec sleep 1000000\n";
+    let mut scene = Scene::with("elsewhere", "leaves", run);
+    let before = scene.started("leaves");
+    let view = table::read(&scene.run()).unwrap();
+    let house = std::path::PathBuf::from(String::from_utf8(view.head.house).unwrap());
+    let Some(base) = house.parent().filter(|_| super::common::is_root()) else {
+        return super::common::skipped("it takes root and cgroups to start it in another one");
+    };
+    let elsewhere = base.join(format!("pf{}-elsewhere", std::process::id()));
+    std::fs::create_dir(&elsewhere).unwrap();
+    let all = scene.every_process();
+    all.iter().for_each(|process| process.signal(Signal::SIGKILL));
+    scene.scanner.take().unwrap().ended();
+    scene.gone(&all[1]);
+    let script = format!("echo 0 >{}/cgroup.procs; exec svscan \"$0\"", elsewhere.display());
+    let mut command = scene.sandbox.command("sh");
+    command.arg("-c").arg(script).arg(scene.sandbox.scan());
+    scene.scanner = Some(scene.sandbox.start_command(command));
+    scene.taken_over();
+    assert_eq!((scene.sandbox.up("leaves"), scene.copies("leaves").len()), (before, 2));
+    scene.svc("-d", "leaves");
+    scene.sandbox.down("leaves");
+    assert_eq!(scene.copies("leaves").len(), 0);
+    assert_eq!(scene.scanner.take().unwrap().terminate(), 0);
+    std::fs::remove_dir(&elsewhere).unwrap();
+    scene.nothing_left();
+}

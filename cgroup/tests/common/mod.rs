@@ -95,7 +95,7 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// A probe for a rung; it must be given.
 pub(crate) fn contained(house: &str, rung: Rung, spawner: &mut Spawner) -> Containment {
-    let request = Request { house, rung: Some(rung), reuse: false };
+    let request = Request { house, rung: Some(rung), earlier: None };
     let containment = Containment::probe(&request, spawner);
     assert_eq!(containment.rung, rung, "{:?}", containment.why_not_more);
     containment
