@@ -159,9 +159,21 @@ fn advice(obstacle: &Fail) -> Option<String> {
             "run as root, or in a cgroup delegated to this user: \
              systemd-run --user --scope -p Delegate=yes COMMAND"
         }
+        // the kernel mounts no file system over itself, and lets nobody unmount what came with a user namespace
+        Errno::ENOENT if rights::may_mount() && is_mounted() => {
+            "mount -t tmpfs none /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup"
+        }
         Errno::ENOENT if rights::may_mount() => "mount -t cgroup2 none /sys/fs/cgroup",
         Errno::ENOENT => "have whoever made this container or machine mount /sys/fs/cgroup",
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// Whether version 2 is at its usual place. If that is of no use, it shows a part of the tree in which we are not:
+/// it is that of another cgroup namespace.
+fn is_mounted() -> bool {
+    let usual =
+        |mount: &Mount| mount.hierarchy == Hierarchy::V2 && mount.point == Path::new("/sys/fs/cgroup");
+    candidates(Rung::Kill).iter().any(usual)
 }

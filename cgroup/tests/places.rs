@@ -205,6 +205,44 @@ fn a_cgroup_namespace() {
     });
 }
 
+/// Nobody has mounted the hierarchy anew: it shows a part of the tree in which we are not. What is advised works.
+fn the_old_mount(namespaces: &str, name: &str) {
+    let changes = format!(
+        "echo 0 > $G/cgroup.procs; set -- unshare --mount sh -c \
+        \"umount -l /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec unshare {namespaces} \\\"\\$@\\\"\" \
+        sh \"$@\""
+    );
+    scenario_in_a_group(&changes, name, |house| {
+        let mut spawner = Spawner::new().unwrap();
+        let containment = best(house, &mut spawner);
+        assert_eq!(containment.rung, Rung::Subtree);
+        let why = containment.why_not_more.clone().unwrap();
+        assert!(why.contains("find our own cgroup"), "{why}");
+        let advice = containment.advice.clone().unwrap();
+        containment.leave().unwrap();
+        let followed = std::process::Command::new("sh").args(["-c", &advice]).status().unwrap();
+        assert!(followed.success(), "{advice}");
+        let containment = best(house, &mut spawner);
+        assert_eq!(containment.rung, Rung::Kill, "{:?}", containment.why_not_more);
+        works(containment.house().unwrap(), &mut spawner);
+        containment.leave().unwrap();
+    });
+}
+
+#[test]
+fn an_old_mount_in_a_cgroup_namespace() {
+    the_old_mount("--cgroup --mount", "an_old_mount_in_a_cgroup_namespace");
+}
+
+#[test]
+fn an_old_mount_in_a_user_namespace() {
+    let can = std::process::Command::new("unshare").args(["--user", "--map-root-user", "true"]).status();
+    if !can.is_ok_and(|status| status.success()) {
+        return skipped("no user namespace can be made here");
+    }
+    the_old_mount("--user --map-root-user --cgroup --mount", "an_old_mount_in_a_user_namespace");
+}
+
 /// The hierarchy is mounted, but a part of it in which we are not.
 #[test]
 fn another_part_of_the_tree() {
