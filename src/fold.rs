@@ -3,6 +3,8 @@
 //!
 //! The one place that knows how "everybody of this service" is found on each rung of the ladder.
 
+mod spared;
+
 use cgroup::sessions;
 use cgroup::strays::{Person, Search, Stray};
 use cgroup::subtree::Tree;
@@ -82,6 +84,9 @@ pub struct Fold {
     pub sessions: Vec<String>,
     /// It has had strays, or may: it gets a fold root from the next start on.
     pub strayed: bool,
+    /// Whatever descends from it ends with it, wherever that has gone, and whoever has logged in: its `strays` says
+    /// `kill`.
+    pub takes_all: bool,
 }
 
 /// The subreaper above a service's leader.
@@ -105,6 +110,7 @@ impl Fold {
             leader: None,
             sessions: Vec::new(),
             strayed: false,
+            takes_all: false,
         }
     }
 
@@ -245,9 +251,11 @@ impl Fold {
         members
     }
 
-    /// Everybody alive below the fold roots, wherever they have gone.
+    /// Everybody alive below the fold roots who is the service's, wherever they have gone.
     fn descendants(&self, fence: &mut Fence) -> Vec<Stat> {
-        self.trees().flat_map(|tree| tree.living(fence.walk())).collect()
+        let mut found: Vec<Stat> = self.trees().flat_map(|tree| tree.living(fence.walk())).collect();
+        found.retain(|stat| !self.is_spared(fence.house(), stat));
+        found
     }
 
     fn is_root(&self, stat: &Stat) -> bool {
@@ -305,7 +313,7 @@ impl Fold {
         let house = fence.containment.house().filter(|_| self.group.is_made());
         let refused = match house {
             Some(house) => {
-                self.trees().for_each(|tree| bring_in(&self.group, house, &tree));
+                self.trees().for_each(|tree| self.bring_in(house, &tree));
                 self.group.kill(house)?.refused
             }
             None => self.trees().filter_map(|tree| tree.kill().refused).last(),
@@ -346,25 +354,4 @@ pub fn has_root_in(directory: &Path) -> bool {
     let walk = Walk::now();
     let mut roots = walk.all().iter().filter(|stat| stat.command == sys::foldroot::NAME);
     roots.any(|stat| root_name(stat.pid).is_some_and(|name| name.starts_with(&begin)))
-}
-
-/// Brings what descends from the root back into its frozen group, until nobody is outside: there it is held,
-/// and dies with the rest.
-fn bring_in(group: &Group, house: &House, tree: &Tree<'_>) {
-    const WALKS: usize = 8;
-    let _ = group.freeze(house);
-    let inside = |stat: &Stat| {
-        house.position_of(stat.pid).is_some_and(|position| house.holds(group.name(), &position))
-    };
-    for _ in 0..WALKS {
-        let mut outside = tree.living(&Walk::now());
-        outside.retain(|stat| !inside(stat));
-        if outside.is_empty() {
-            break;
-        }
-        for stat in outside {
-            // it may have ended; or be one that can't be moved, which the next look shows
-            let _ = group.take_in(house, stat.pid);
-        }
-    }
 }

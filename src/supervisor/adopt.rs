@@ -99,7 +99,7 @@ impl Supervisor {
         let mut service = Service::new(&record.name, directory, fold, desk, slot);
         service.inode = found.map_or((0, 0), |found| found.inode());
         service.state = record.state;
-        service.settings = Settings::read(&service.directory).unwrap_or_default();
+        service.go_by(Settings::read(&service.directory).unwrap_or_default());
         service.fold.strayed = record.strayed;
         service.shown_as = Shown {
             changed: record.changed,

@@ -175,6 +175,7 @@ impl Supervisor {
     fn let_go(&mut self, index: u32) {
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let Some(held) = service.held else { return };
+        service.fold.let_spared_go(&mut self.fence);
         let emptied = look(service, &mut self.fence);
         self.say_unread(index);
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
@@ -229,6 +230,7 @@ impl Supervisor {
         }
         // a daemon may stay for years: its end is told, and it is not asked about
         let soon = !matches!(service.state.phase, Phase::Ready { .. });
+        service.fold.let_spared_go(&mut self.fence);
         let emptied = look(service, &mut self.fence);
         let killed = matches!(service.state.phase, Phase::Sweeping { rung: Rung::Killed, .. });
         self.say_unread(index);

@@ -30,7 +30,7 @@ impl Supervisor {
         let mut service = Service::new(name, directory, fold, desk, slot);
         service.inode = inode;
         service.kin = kin;
-        service.settings = settings.clone().unwrap_or_default();
+        service.go_by(settings.clone().unwrap_or_default());
         let index = self.insert(service);
         self.keep(index, Kind::Desk);
         if let Err(unusable) = settings {

@@ -163,6 +163,12 @@ pub(super) struct Shown {
 }
 
 impl Service {
+    /// These are its settings from now on.
+    pub(super) fn go_by(&mut self, settings: Settings) {
+        self.fold.takes_all = settings.kill_strays;
+        self.settings = settings;
+    }
+
     /// One with its fresh files and nothing else yet.
     pub(super) fn new(name: &[u8], directory: PathBuf, fold: Fold, desk: Desk, slot: u32) -> Service {
         Service {

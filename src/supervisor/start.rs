@@ -81,7 +81,8 @@ impl Supervisor {
     /// with what it has.
     pub(super) fn refresh(&mut self, index: u32) -> Result<(), String> {
         let service = self.service(index).ok_or("forgotten")?;
-        service.settings = Settings::read(&service.directory).map_err(|unusable| unusable.to_string())?;
+        let settings = Settings::read(&service.directory).map_err(|unusable| unusable.to_string())?;
+        service.go_by(settings);
         Ok(())
     }
 

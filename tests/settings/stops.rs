@@ -184,7 +184,20 @@ fn strays_are_reported_or_killed() {
     scene.sandbox.down("report");
     assert!(reported.is_alive());
     scene.says(&["report", &format!("pid {}", reported.pid), "left alone"]);
-    scene.kill(&reported);
+    // the second time it is below a fold root, and the same holds
+    scene.svc("-u", "report");
+    scene.started("report");
+    let stray = scene.sandbox.wait_for("the next stray", || {
+        let lines = scene.lines("report/stray");
+        super::common::expect(lines.len() == 2, &lines)?;
+        Ok(scene.process(lines[1].parse().unwrap()))
+    });
+    scene.svc("-d", "report");
+    scene.sandbox.down("report");
+    for stray in [&reported, &stray] {
+        assert!(stray.is_alive(), "{}", scene.sandbox.reports());
+        scene.kill(stray);
+    }
     scene
         .sandbox
         .wait_for("the group to go", || std::fs::remove_dir(&group).map_err(|error| error.to_string()));
