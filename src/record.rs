@@ -217,7 +217,7 @@ impl Take<'_> {
 fn put_state(put: &mut Put<'_>, state: &State) {
     let (tag, since, cause, leader, rung, finished) = match state.phase {
         Phase::Down => (0, 0, None, None, None, false),
-        Phase::Starting { since } => (1, since, None, None, None, false),
+        Phase::Starting { since, leader } => (1, since, None, Some(leader), None, false),
         Phase::Ready { since, leader } => (2, since, None, Some(leader), None, false),
         Phase::Daemonising { since } => (3, since, None, None, None, false),
         Phase::Stopping { cause, rung } => (4, 0, Some(cause), None, Some(rung), false),
@@ -252,7 +252,7 @@ fn take_state(take: &mut Take<'_>) -> Option<State> {
     let flags = take.u8()?;
     let phase = match tag {
         0 => Phase::Down,
-        1 => Phase::Starting { since },
+        1 => Phase::Starting { since, leader },
         2 => Phase::Ready { since, leader },
         3 => Phase::Daemonising { since },
         4 => Phase::Stopping { cause, rung },
@@ -276,7 +276,7 @@ fn take_state(take: &mut Take<'_>) -> Option<State> {
 }
 
 /// Every cause, at the place of its code.
-const CAUSES: [Cause; 9] = [
+const CAUSES: [Cause; 10] = [
     Cause::Asked,
     Cause::Exited { quick: false, clean: false },
     Cause::Exited { quick: false, clean: true },
@@ -286,6 +286,7 @@ const CAUSES: [Cause; 9] = [
     Cause::Late,
     Cause::Unfit,
     Cause::GaveUp,
+    Cause::Hung,
 ];
 
 fn cause_code(cause: Cause) -> u8 {

@@ -55,7 +55,7 @@ fn every_phase_survives_the_trip() {
     for cause in CAUSES {
         for phase in [
             Phase::Down,
-            Phase::Starting { since: 5 },
+            Phase::Starting { since: 5, leader: Leader::Run },
             Phase::Ready { since: 6, leader: Leader::Nobody },
             Phase::Ready { since: 6, leader: Leader::Daemon },
             Phase::Daemonising { since: 7 },

@@ -33,6 +33,8 @@ mod supervisor;
 mod table;
 #[path = "model/walk.rs"]
 mod walk;
+#[path = "model/words.rs"]
+mod words;
 #[path = "model/world.rs"]
 mod world;
 
@@ -54,7 +56,9 @@ const HORIZON: Ms = 2;
 /// All combinations of settings that make a difference.
 fn configs() -> Vec<Config> {
     let mut all = Vec::new();
-    for (notifies, timeout_up) in [(false, None), (true, None), (true, TIMEOUT)] {
+    for (notifies, timeout_up, watchdog) in
+        [(false, None, None), (true, None, None), (true, TIMEOUT, None), (true, TIMEOUT, TIMEOUT)]
+    {
         for (has_finish, timeout_finish) in [(false, None), (true, None), (true, TIMEOUT)] {
             for timeout_kill in [None, TIMEOUT] {
                 for (leader_only, daemonised) in [
@@ -69,6 +73,7 @@ fn configs() -> Vec<Config> {
                         timeout_up,
                         timeout_kill,
                         timeout_finish,
+                        watchdog,
                         leader_only,
                         daemonised,
                         backoff_max: BACKOFF_MAX,
@@ -154,6 +159,7 @@ fn usual_config(seed: usize) -> Config {
         timeout_up: Some(if strict { 3_000 } else { 60_000 }),
         timeout_kill: Some(if strict { 700 } else { 90_000 }),
         timeout_finish: Some(5_000),
+        watchdog: (notifies && strict).then_some(2_000),
         leader_only,
         daemonised: if strict { Daemonised::Yes } else { Daemonised::Auto },
         backoff_max: if strict { 1 } else { 10_000 },

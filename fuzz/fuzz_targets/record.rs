@@ -78,13 +78,13 @@ fn phase(u: &mut Unstructured<'_>) -> Result<Phase> {
     let since = u.arbitrary()?;
     let [quick, clean, finished] = u.arbitrary()?;
     let exited = Cause::Exited { quick, clean };
-    let cause =
-        *u.choose(&[Cause::Asked, exited, Cause::NotStarted, Cause::Late, Cause::Unfit, Cause::GaveUp])?;
+    let causes = [Cause::NotStarted, Cause::Late, Cause::Unfit, Cause::Hung, Cause::GaveUp];
+    let cause = *u.choose(&[&[Cause::Asked, exited], &causes[..]].concat())?;
     let leader = *u.choose(&[Leader::Run, Leader::Daemon, Leader::Nobody])?;
     let rung = *u.choose(&[Rung::Asked, Rung::Killed])?;
     Ok(*u.choose(&[
         Phase::Down,
-        Phase::Starting { since },
+        Phase::Starting { since, leader },
         Phase::Ready { since, leader },
         Phase::Daemonising { since },
         Phase::Stopping { cause, rung },

@@ -103,7 +103,10 @@ fn a_service_on_its_way_down_is_waited_for() {
 fn one_that_notifies_is_good_when_it_has_and_never_before() {
     let notifies = |phase| with(&sight(phase, 1010, 7), |record| record.notifies = true);
     let mut judge = Judge::new(&down(0), SETTLE, 1000);
-    assert_eq!(judge.look(&notifies(Phase::Starting { since: 1010 }), 60_000), Verdict::Wait);
+    assert_eq!(
+        judge.look(&notifies(Phase::Starting { since: 1010, leader: Leader::Run }), 60_000),
+        Verdict::Wait
+    );
     let ready = notifies(Phase::Ready { since: 1010, leader: Leader::Run });
     assert_eq!(judge.look(&ready, 60_001), Verdict::Good);
     let late = notifies(Phase::Stopping { cause: Cause::Late, rung: crate::machine::Rung::Asked });

@@ -19,6 +19,7 @@ fn of_record(record: &Record) -> String {
     match cause(record) {
         Some(Cause::NotStarted) => not_started(record),
         Some(Cause::Late) => "not ready in time (timeout-up)".to_owned(),
+        Some(Cause::Hung) => "it hung: no sign of life in time (timeout-watchdog)".to_owned(),
         Some(Cause::Unfit) => "its own start check took it down".to_owned(),
         Some(Cause::GaveUp) => said(record, "finish exited 125: not to be started again"),
         Some(Cause::Exited { quick: true, .. }) => ended(record, "it ended within a second of its start"),
@@ -72,7 +73,7 @@ pub(super) fn state(record: &Record, now: Ms) -> String {
     let word = match state.phase {
         _ if state.paused => "paused".to_owned(),
         Phase::Down => "down".to_owned(),
-        Phase::Starting { since } => match state.deadline {
+        Phase::Starting { since, .. } => match state.deadline {
             Some(at) => format!("starting for {} s of {}", seconds(since, now), seconds(since, at)),
             None => format!("starting for {} s", seconds(since, now)),
         },

@@ -39,8 +39,14 @@ fn states_in_words() {
     assert_eq!(words(up, &|r| r.notifies = true), "ready");
     assert_eq!(words(up, &|r| r.state.want = Want::Once), "up once");
     assert_eq!(words(up, &|r| r.state.paused = true), "paused");
-    assert_eq!(words(Phase::Starting { since: 95_000 }, &nothing), "starting for 5 s of 60");
-    assert_eq!(words(Phase::Starting { since: 95_000 }, &|r| r.state.deadline = None), "starting for 5 s");
+    assert_eq!(
+        words(Phase::Starting { since: 95_000, leader: Leader::Run }, &nothing),
+        "starting for 5 s of 60"
+    );
+    assert_eq!(
+        words(Phase::Starting { since: 95_000, leader: Leader::Run }, &|r| r.state.deadline = None),
+        "starting for 5 s"
+    );
     assert_eq!(words(stopping, &nothing), "stopping for 35 s of 90");
     assert_eq!(words(stopping, &|r| r.timeout_kill = None), "stopping, however long it takes");
     let killed = Phase::Sweeping { cause: crashed, finished: false, rung: Rung::Killed };

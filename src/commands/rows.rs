@@ -221,7 +221,7 @@ impl Row {
     pub(super) fn seconds(&self) -> u64 {
         match &self.known {
             Known::Ours(record, _) => match record.state.phase {
-                Phase::Starting { since } | Phase::Ready { since, .. } | Phase::Daemonising { since } => {
+                Phase::Starting { since, .. } | Phase::Ready { since, .. } | Phase::Daemonising { since } => {
                     monotonic_ms().saturating_sub(since) / 1000
                 }
                 _ => u64::try_from(wall().0 - record.changed.0).unwrap_or(0),

@@ -286,7 +286,7 @@ impl Sight {
     pub(super) fn up_since(&self, now: Ms) -> Ms {
         match self {
             Sight::Ours(record) => match record.state.phase {
-                Phase::Starting { since } | Phase::Ready { since, .. } | Phase::Daemonising { since } => {
+                Phase::Starting { since, .. } | Phase::Ready { since, .. } | Phase::Daemonising { since } => {
                     since
                 }
                 _ => now,

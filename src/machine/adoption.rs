@@ -18,8 +18,14 @@ impl Turn<'_> {
             Phase::Down if self.s.leaving => self.rest(),
             Phase::Down | Phase::Backoff { .. } | Phase::Failed { .. } => {}
             Phase::Ready { leader: Leader::Nobody, .. } if emptied => self.emptied(),
-            Phase::Ready { leader: Leader::Nobody, .. } => self.freeze_again(),
-            Phase::Starting { .. } | Phase::Ready { .. } if present => self.freeze_again(),
+            Phase::Ready { leader: Leader::Nobody, .. } => {
+                self.alive();
+                self.freeze_again();
+            }
+            Phase::Starting { .. } | Phase::Ready { .. } if present => {
+                self.alive(); // what it has said meanwhile is still to be read
+                self.freeze_again();
+            }
             Phase::Starting { .. } | Phase::Ready { .. } => {
                 self.thaw_if_paused();
                 if emptied { self.settle(Cause::Asked) } else { self.sweep_lost(Cause::Asked) }

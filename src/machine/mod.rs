@@ -34,6 +34,7 @@
 
 mod adoption;
 mod step;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +59,7 @@ pub enum Want {
 pub enum Leader {
     /// The process that `run` became.
     Run,
-    /// A daemon that `run` left behind; its end is the service's end.
+    /// A daemon that `run` left behind, or whom the service has named; its end is the service's end.
     Daemon,
     /// Nobody: the fold is the service, and it is up while the fold is populated.
     Nobody,
@@ -93,6 +94,8 @@ pub enum Cause {
     Late,
     /// Its own start check took it down.
     Unfit,
+    /// Its watchdog was not fed in time.
+    Hung,
     /// `finish` said not to start it again, or it died too often.
     GaveUp,
 }
@@ -111,7 +114,7 @@ pub enum Rung {
 #[allow(missing_docs)]
 pub enum Phase {
     Down,
-    Starting { since: Ms },
+    Starting { since: Ms, leader: Leader },
     Ready { since: Ms, leader: Leader },
     Daemonising { since: Ms },
     Stopping { cause: Cause, rung: Rung },
@@ -205,6 +208,15 @@ pub enum Event {
     },
     /// The service said that it is ready.
     SaidReady,
+    /// The service said that it is alive.
+    Alive,
+    /// The service said that it has found itself to hang.
+    Hung,
+    /// The service has named one of its processes as the one that stands for it, and the supervisor has
+    /// taken it. Only while it is up, or may have daemonised.
+    Led,
+    /// The service asks for so much time from now on, for what it is doing.
+    Extend(Ms),
     /// The fold is empty.
     Emptied,
     /// The answer to [`Action::LookForDaemon`]: who leads now, `None` if nobody there is a daemon.
@@ -299,6 +311,8 @@ pub struct Config {
     pub timeout_kill: Option<Ms>,
     /// How long `finish` may take; `None`: for ever.
     pub timeout_finish: Option<Ms>,
+    /// How long it may be silent while it is ready; `None`: for ever. Only for one that `notifies`.
+    pub watchdog: Option<Ms>,
     /// `kill-mode: leader`.
     pub leader_only: bool,
     /// See [`Daemonised`].

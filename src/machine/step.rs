@@ -7,8 +7,8 @@ use super::{
 pub(super) struct Turn<'a> {
     pub(super) s: State,
     pub(super) out: Actions,
-    now: Ms,
-    config: &'a Config,
+    pub(super) now: Ms,
+    pub(super) config: &'a Config,
 }
 
 /// One event's worth of life.
@@ -20,6 +20,10 @@ pub fn step(state: State, event: Event, now: Ms, config: &Config) -> (State, Act
         Event::LeaderGone { exit, started, emptied } => turn.leader_gone(exit, started, emptied),
         Event::FinishGone { exit, emptied } => turn.finish_gone(exit, emptied),
         Event::SaidReady => turn.said_ready(),
+        Event::Alive => turn.alive(),
+        Event::Hung => turn.hung(),
+        Event::Led => turn.led(),
+        Event::Extend(ms) => turn.extend(ms),
         Event::Emptied => turn.emptied(),
         Event::Looked(leader) => turn.looked(leader),
         Event::DeadlinePassed => turn.deadline_passed(),
@@ -29,8 +33,12 @@ pub fn step(state: State, event: Event, now: Ms, config: &Config) -> (State, Act
 }
 
 impl Turn<'_> {
-    fn enter(&mut self, phase: Phase, wait: Option<Ms>) {
+    pub(super) fn enter(&mut self, phase: Phase, wait: Option<Ms>) {
         self.go_on(phase);
+        self.wait(wait);
+    }
+
+    pub(super) fn wait(&mut self, wait: Option<Ms>) {
         self.s.deadline = wait.map(|ms| self.now.saturating_add(ms));
     }
 
@@ -144,9 +152,7 @@ impl Turn<'_> {
     fn pause(&mut self) {
         if self.s.phase.is_up() && !self.s.paused {
             self.s.paused = true;
-            if let Phase::Starting { .. } = self.s.phase {
-                self.s.deadline = None; // what is frozen can't be late
-            }
+            self.s.deadline = None; // what is frozen can't be late
             self.out.push(Action::Freeze);
         }
     }
@@ -156,8 +162,10 @@ impl Turn<'_> {
             return;
         }
         self.out.push(Action::Thaw);
-        if let Phase::Starting { .. } = self.s.phase {
-            self.s.deadline = self.config.timeout_up.map(|ms| self.now.saturating_add(ms));
+        match self.s.phase {
+            Phase::Starting { .. } => self.wait(self.config.timeout_up),
+            Phase::Ready { .. } => self.wait(self.config.watchdog),
+            _ => {}
         }
     }
 
@@ -181,13 +189,13 @@ impl Turn<'_> {
         self.s.everybody = false;
         self.out.push(Action::SpawnRun);
         if self.config.notifies {
-            self.enter(Phase::Starting { since: self.now }, self.config.timeout_up);
+            self.enter(Phase::Starting { since: self.now, leader: Leader::Run }, self.config.timeout_up);
         } else {
-            self.enter(Phase::Ready { since: self.now, leader: Leader::Run }, None);
+            self.ready(self.now, Leader::Run);
         }
     }
 
-    fn stop(&mut self, cause: Cause) {
+    pub(super) fn stop(&mut self, cause: Cause) {
         self.thaw_if_paused();
         if self.s.phase.has_leader() {
             self.s.termed = true;
@@ -203,18 +211,11 @@ impl Turn<'_> {
         self.enter(Phase::Sweeping { cause, finished, rung: Rung::Asked }, self.config.timeout_kill);
     }
 
-    fn said_ready(&mut self) {
-        if let Phase::Starting { since } = self.s.phase {
-            self.enter(Phase::Ready { since, leader: Leader::Run }, None);
-        }
-        // else: late words of a service that is on its way down
-    }
-
     fn leader_gone(&mut self, exit: Exit, started: bool, emptied: bool) {
         let termed = std::mem::take(&mut self.s.termed);
         let quiet = emptied || self.leaves_others();
         match self.s.phase {
-            Phase::Starting { since } | Phase::Ready { since, .. } => {
+            Phase::Starting { since, .. } | Phase::Ready { since, .. } => {
                 self.thaw_if_paused(); // it died of a KILL while frozen
                 let cause = match (started, termed) {
                     (false, _) => Cause::NotStarted,
@@ -254,8 +255,10 @@ impl Turn<'_> {
     }
 
     fn may_daemonise(&self, since: Ms) -> bool {
-        let leader_can =
-            matches!(self.s.phase, Phase::Starting { .. } | Phase::Ready { leader: Leader::Run, .. });
+        let leader_can = matches!(
+            self.s.phase,
+            Phase::Starting { leader: Leader::Run, .. } | Phase::Ready { leader: Leader::Run, .. }
+        );
         leader_can
             && !self.config.leader_only
             && match self.config.daemonised {
@@ -279,7 +282,7 @@ impl Turn<'_> {
     fn looked(&mut self, leader: Option<Leader>) {
         let Phase::Daemonising { since } = self.s.phase else { return };
         match leader {
-            Some(leader) => self.enter(Phase::Ready { since, leader }, None),
+            Some(leader) => self.ready(since, leader),
             None => {
                 let cause = self.vanished(since, Exit::Clean);
                 self.ask_all(cause, false);
@@ -343,11 +346,12 @@ impl Turn<'_> {
         match (self.s.want, cause) {
             (Want::Down, _) => self.rest(),
             (Want::Up | Want::Once, Cause::GaveUp) => self.enter(Phase::Failed { cause }, None),
-            (Want::Once, Cause::Exited { .. }) => {
+            (Want::Once, Cause::Exited { .. } | Cause::Hung) => {
                 self.s.want = Want::Down;
                 self.rest();
             }
-            (Want::Up | Want::Once, Cause::Asked) | (Want::Up, Cause::Exited { quick: false, .. }) => {
+            (Want::Up | Want::Once, Cause::Asked)
+            | (Want::Up, Cause::Exited { quick: false, .. } | Cause::Hung) => {
                 self.s.quick_deaths = 0;
                 self.launch_in(cause, 0);
             }
@@ -394,6 +398,7 @@ impl Turn<'_> {
         let (rung, rekill) = (Rung::Killed, Some(self.config.times.rekill));
         match self.s.phase {
             Phase::Starting { .. } => self.stop(Cause::Late),
+            Phase::Ready { .. } if self.config.watchdog.is_some() => self.stop(Cause::Hung),
             Phase::Daemonising { .. } => self.out.push(Action::LookForDaemon),
             Phase::Backoff { .. } => self.launch(),
             Phase::Stopping { cause, .. } => {

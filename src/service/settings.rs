@@ -75,6 +75,7 @@ impl Default for Settings {
                 timeout_up: Some(60_000),
                 timeout_kill: Some(90_000),
                 timeout_finish: Some(5_000),
+                watchdog: None,
                 leader_only: false,
                 daemonised: Daemonised::Auto,
                 backoff_max: 10_000,

@@ -116,6 +116,10 @@ fn is_unseen(m: Move) -> bool {
         | Move::Time(_)
         | Move::Alarm
         | Move::LeaderSpeaks
+        | Move::LeaderPings
+        | Move::LeaderGivesUp
+        | Move::AskForTime
+        | Move::OtherIsNamed
         | Move::TellLeader
         | Move::TellFinish
         | Move::TellEmpty
@@ -149,6 +153,10 @@ fn tellings(w: &World, event: Event) -> Vec<Move> {
         Event::LeaderGone { .. } => vec![Move::TellLeader],
         Event::FinishGone { .. } => vec![Move::TellFinish],
         Event::SaidReady => vec![Move::LeaderSpeaks],
+        Event::Alive => vec![Move::LeaderPings],
+        Event::Hung => vec![Move::LeaderGivesUp],
+        Event::Led => vec![Move::OtherIsNamed],
+        Event::Extend(_) => vec![Move::AskForTime],
         Event::Emptied => vec![Move::TellEmpty, Move::TellElsewhere],
         Event::DeadlinePassed if w.is_due() => vec![Move::Alarm],
         // only ever answers to an action

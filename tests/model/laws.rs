@@ -95,6 +95,9 @@ pub(crate) fn remember(w: &mut World, turn: &Turn, config: &Config) {
     memory.once_over &= !matches!(after, Phase::Down);
     let told = matches!(turn.event, Event::FinishGone { exit: Exit::GiveUp, .. });
     memory.gave_up |= matches!(after, Phase::Failed { .. }) || told && cause(before) != Some(Cause::Asked);
+    if let (Event::Extend(ms), Patience::Until(at)) = (turn.event, &mut memory.patience) {
+        *at = (*at).max(w.now + ms);
+    }
     memory.patience = match after {
         _ if rung(after) == Some(Rung::Killed) => Patience::Over,
         Phase::Stopping { .. } | Phase::Sweeping { .. } if is_stop(before) => memory.patience,
@@ -115,11 +118,15 @@ pub(crate) fn of_turn(turn: &Turn, config: &Config) -> Verdict {
         Event::Command(command) => of_command(command, turn),
         Event::Adopted { present, .. } => of_adoption(present, turn),
         Event::Looked(leader) => of_look(leader, turn),
+        Event::SaidReady | Event::Alive | Event::Hung | Event::Led | Event::Extend(_) => {
+            of_words(turn, config)
+        }
         _ => Ok(()),
     };
     heeded
         .and_then(|()| of_stop(turn, config))
         .and_then(|()| of_run(turn, config))
+        .and_then(|()| of_watchdog(turn, config))
         .map_err(|law| format!("{law}\n    in {:?} from {:?} to {:?}", turn.event, turn.before, turn.after))
 }
 
@@ -162,6 +169,52 @@ fn of_look(leader: Option<Leader>, turn: &Turn) -> Verdict {
     }
 }
 
+/// Who leads one that is up.
+fn leader(phase: Phase) -> Option<Leader> {
+    match phase {
+        Phase::Starting { leader, .. } | Phase::Ready { leader, .. } => Some(leader),
+        _ => None,
+    }
+}
+
+/// What a service says of itself means something where it can be true, and nothing elsewhere.
+fn of_words(turn: &Turn, config: &Config) -> Verdict {
+    let (before, after) = (turn.before, turn.after);
+    let same = State { deadline: None, ..before } == State { deadline: None, ..after };
+    match turn.event {
+        Event::SaidReady => law(leader(before.phase) != leader(after.phase), "another leads after readiness")
+            .and(law(matches!(after.phase, Phase::Starting { .. }), "ready, and not taken for it")),
+        Event::Led => law(leader(after.phase) != Some(Leader::Daemon), "who was named does not lead"),
+        Event::Hung => law(after.phase.is_up(), "one that hangs stays up"),
+        Event::Alive => {
+            let fed = config.watchdog.filter(|_| !before.paused).map(|ms| turn.now + ms);
+            let is_ready = matches!(before.phase, Phase::Ready { .. });
+            law(!same, "a sign of life changes something")
+                .and(law(is_ready && after.deadline != fed, "a sign of life is missed"))
+        }
+        Event::Extend(_) => law(!same, "asking for time changes something")
+            .and(law(after.deadline < before.deadline, "asking for time takes some away")),
+        _ => Ok(()),
+    }
+}
+
+/// A watchdog bites when it must, and is put off by nothing but a sign of life.
+fn of_watchdog(turn: &Turn, config: &Config) -> Verdict {
+    let (before, after) = (turn.before, turn.after);
+    let watched = config.watchdog.is_some() && matches!(before.phase, Phase::Ready { .. });
+    let stays = matches!(after.phase, Phase::Ready { .. }) && before.paused == after.paused;
+    let heard = turn.event == Event::Alive || adopted(turn.event);
+    let bites = !adopted(turn.event) && cause(before.phase) != Some(Cause::Hung);
+    law(watched && turn.event == Event::DeadlinePassed && stays, "its watchdog does not bite")
+        .and(law(watched && stays && !heard && before.deadline != after.deadline, "its watchdog is put off"))
+        .and(law(
+            cause(after.phase) == Some(Cause::Hung)
+                && bites
+                && !matches!(turn.event, Event::Hung | Event::DeadlinePassed),
+            "called hung without a reason",
+        ))
+}
+
 fn of_stop(turn: &Turn, config: &Config) -> Verdict {
     let (before, after) = (turn.before.phase, turn.after.phase);
     let asked = rung(after) == Some(Rung::Asked);
@@ -181,7 +234,7 @@ fn of_run(turn: &Turn, config: &Config) -> Verdict {
     let ran = turn.now - turn.before.started;
     let started = if turn.does(Action::SpawnRun) { turn.now } else { turn.before.started };
     let could = match config.daemonised {
-        _ if config.leader_only => false,
+        _ if config.leader_only || leader(before) == Some(Leader::Daemon) => false,
         Daemonised::Auto => ran < config.times.minute,
         Daemonised::Yes => true,
         Daemonised::No => false,
@@ -267,14 +320,18 @@ pub(crate) fn of_state(s: &State, config: &Config) -> Verdict {
     let waits = match s.phase {
         Phase::Backoff { .. } | Phase::Daemonising { .. } => true,
         Phase::Starting { .. } => config.timeout_up.is_some() && !s.paused,
+        Phase::Ready { .. } => config.watchdog.is_some() && !s.paused,
         phase => rung(phase) == Some(Rung::Killed),
     };
     let since = match s.phase {
-        Phase::Starting { since } | Phase::Ready { since, .. } | Phase::Daemonising { since } => since,
+        Phase::Starting { since, .. } | Phase::Ready { since, .. } | Phase::Daemonising { since } => since,
         _ => s.started,
     };
     let hears = up || s.phase.has_leader() || matches!(s.phase, Phase::Daemonising { .. });
-    let rests = matches!(s.phase, Phase::Down | Phase::Failed { .. } | Phase::Ready { .. });
+    let rests = match s.phase {
+        Phase::Ready { .. } => config.watchdog.is_none() || s.paused,
+        phase => matches!(phase, Phase::Down | Phase::Failed { .. }),
+    };
     let tried = config.max_quick_deaths != 0 && s.quick_deaths >= config.max_quick_deaths;
     law(s.paused && !up, "paused in a phase that can't be")
         .and(law(s.termed && !hears, "TERM is said to have been sent to nobody"))
@@ -323,7 +380,7 @@ fn of_delay(w: &World, config: &Config) -> Verdict {
     let soon = at <= w.now.max(w.s.started + spacing);
     let delay = match cause {
         Cause::Exited { quick: false, .. } => false,
-        Cause::Exited { clean: true, .. } | Cause::Asked => soon,
+        Cause::Exited { clean: true, .. } | Cause::Asked | Cause::Hung => soon,
         _ => at <= w.now + config.backoff_max.max(spacing),
     };
     law(!delay, "it waits for too long")

@@ -2,7 +2,7 @@
 //! do, at the worst moment.
 
 use crate::world::{End, Model, Other, Proc, World};
-use pinfold::machine::Command;
+use pinfold::machine::{Command, Phase};
 
 /// What can happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +15,19 @@ pub(crate) enum Move {
     LeaderEnds(End),
     LeaderForks,
     LeaderSpeaks,
+    /// It feeds its watchdog.
+    LeaderPings,
+    /// It says that it hangs.
+    LeaderGivesUp,
+    /// Somebody of the service asks for a millisecond from now on.
+    AskForTime,
     /// The kill takes effect.
     LeaderDies,
     FinishEnds(End),
     FinishForks,
     FinishDies,
+    /// The service names it as the one that stands for it.
+    OtherIsNamed,
     OtherEnds,
     OtherDies,
     OtherStrays,
@@ -110,10 +118,21 @@ impl Model<'_> {
         // what it said may arrive when it is frozen, or dead
         if self.config.notifies && w.leader.is_known() && w.supervised {
             out.push(Move::LeaderSpeaks);
+            if self.config.watchdog.is_some() {
+                out.extend([Move::LeaderPings, Move::LeaderGivesUp]);
+            }
         }
     }
 
     fn other_moves(&self, w: &World, out: &mut Vec<Move>) {
+        let can_speak = self.config.notifies && w.supervised;
+        if can_speak && !w.is_empty() {
+            out.push(Move::AskForTime);
+        }
+        let may_be_led = w.s.phase.is_up() || matches!(w.s.phase, Phase::Daemonising { .. });
+        if can_speak && may_be_led && w.other == Other::Inside {
+            out.push(Move::OtherIsNamed);
+        }
         match w.other {
             Other::Inside => {
                 out.push(Move::OtherEnds);

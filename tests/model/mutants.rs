@@ -23,6 +23,7 @@ const PLAIN: Config = Config {
     timeout_up: None,
     timeout_kill: TIMEOUT,
     timeout_finish: TIMEOUT,
+    watchdog: None,
     leader_only: false,
     daemonised: Daemonised::No,
     backoff_max: BACKOFF_MAX,
@@ -30,12 +31,13 @@ const PLAIN: Config = Config {
     times: TINY,
 };
 const FINISH: Config = Config { has_finish: true, ..PLAIN };
-const NOTIFIES: Config = Config { notifies: true, timeout_up: TIMEOUT, ..PLAIN };
+pub(crate) const NOTIFIES: Config = Config { notifies: true, timeout_up: TIMEOUT, ..PLAIN };
+pub(crate) const WATCHED: Config = Config { watchdog: TIMEOUT, ..NOTIFIES };
 const DAEMON: Config = Config { daemonised: Daemonised::Auto, ..PLAIN };
 const LEADER: Config = Config { leader_only: true, ..PLAIN };
 
 /// The machine with another event in place of the one that happened.
-fn misread(w: &World, event: Event, config: &Config) -> Turn {
+pub(crate) fn misread(w: &World, event: Event, config: &Config) -> Turn {
     step(w.s, event, w.now, config)
 }
 
@@ -53,7 +55,7 @@ fn with((s, actions): Turn, added: Action) -> Turn {
 }
 
 /// Nothing happens.
-fn deaf(w: &World) -> Turn {
+pub(crate) fn deaf(w: &World) -> Turn {
     (w.s, Actions::default())
 }
 
@@ -85,9 +87,11 @@ fn blind_to_strays(w: &World, event: Event) -> Event {
 
 macro_rules! mutants {
     ($($name:literal, $config:expr, |$w:ident, $event:ident, $c:ident| $step:expr;)*) => {
-        vec![$(Mutant { name: $name, config: $config, strays: false, step: |$w, $event, $c| $step }),*]
+        vec![$(crate::mutants::Mutant { name: $name, config: $config, strays: false, step: |$w, $event, $c| $step }),*]
     };
 }
+
+pub(crate) use mutants;
 
 pub(crate) fn all() -> Vec<Mutant> {
     let mut all = stops();
@@ -95,6 +99,7 @@ pub(crate) fn all() -> Vec<Mutant> {
     all.extend(daemons());
     all.extend(adoptions());
     all.extend(strays());
+    all.extend(crate::words::all());
     all
 }
 

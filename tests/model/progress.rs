@@ -146,8 +146,8 @@ pub(crate) fn is_behaved(w: &World, m: Move) -> bool {
         Move::LeaderEnds(end) => (told || w.s.termed) && end != End::NeverStarted,
         Move::OtherEnds => told,
         Move::FinishEnds(end) => end == End::Clean,
-        Move::Alarm => !matches!(w.s.phase, Phase::Starting { .. }),
-        Move::LeaderForks | Move::FinishForks => false,
+        Move::Alarm => !w.s.phase.is_up(),
+        Move::LeaderForks | Move::FinishForks | Move::LeaderGivesUp | Move::OtherIsNamed => false,
         Move::OtherStrays | Move::OtherHides | Move::OtherIsSeen | Move::OtherIsLetGo => false,
         _ => true,
     }

@@ -27,6 +27,10 @@ impl Model<'_> {
             Move::Say(command) => return self.feed(w, Event::Command(command), Luck::Good, out),
             Move::Alarm => return self.feed(w, Event::DeadlinePassed, Luck::Good, out),
             Move::LeaderSpeaks => return self.feed(w, Event::SaidReady, Luck::Good, out),
+            Move::LeaderPings => return self.feed(w, Event::Alive, Luck::Good, out),
+            Move::LeaderGivesUp => return self.feed(w, Event::Hung, Luck::Good, out),
+            Move::AskForTime => return self.feed(w, Event::Extend(1), Luck::Good, out),
+            Move::OtherIsNamed => return self.name(w, out),
             Move::TellLeader => return self.tell_leader(w, out),
             Move::TellFinish => return self.tell_finish(w, out),
             Move::TellElsewhere => return self.feed(w, Event::Emptied, Luck::Good, out),
@@ -58,6 +62,17 @@ impl Model<'_> {
         w.leader = Child::NONE;
         let (started, emptied) = (end != End::NeverStarted, w.is_empty());
         self.feed(w, Event::LeaderGone { exit: exit(end), started, emptied }, Luck::Good, out);
+    }
+
+    /// The one that is named leads, and who led is one of the others.
+    fn name(&self, mut w: World, out: &mut Vec<Outcome>) {
+        let former = std::mem::replace(&mut w.leader, Child::BORN);
+        w.other = match former.proc {
+            Proc::Alive => Other::Inside,
+            Proc::Doomed => Other::Doomed,
+            Proc::None | Proc::Zombie(_) => Other::None,
+        };
+        self.feed(w, Event::Led, Luck::Good, out);
     }
 
     fn tell_finish(&self, mut w: World, out: &mut Vec<Outcome>) {

@@ -13,7 +13,7 @@ const NEW: &str = "# Architecture\n\n## The machine\n\n";
 const PHASES: [&str; 9] =
     ["Down", "Starting", "Ready", "Daemonising", "Stopping", "Sweeping", "Finishing", "Backoff", "Failed"];
 
-const EVENTS: [&str; 21] = [
+const EVENTS: [&str; 25] = [
     "`u`",
     "`o`",
     "`d`",
@@ -29,6 +29,10 @@ const EVENTS: [&str; 21] = [
     "leader gone",
     "`finish` gone",
     "said ready",
+    "said alive",
+    "said hung",
+    "named its leader",
+    "asked for time",
     "fold empty",
     "looked: a daemon",
     "looked: none",
@@ -56,12 +60,16 @@ fn event_number(event: Event) -> usize {
         Event::LeaderGone { .. } => 12,
         Event::FinishGone { .. } => 13,
         Event::SaidReady => 14,
-        Event::Emptied => 15,
-        Event::Looked(Some(_)) => 16,
-        Event::Looked(None) => 17,
-        Event::DeadlinePassed => 18,
-        Event::Adopted { present: true, .. } => 19,
-        Event::Adopted { present: false, .. } => 20,
+        Event::Alive => 15,
+        Event::Hung => 16,
+        Event::Led => 17,
+        Event::Extend(_) => 18,
+        Event::Emptied => 19,
+        Event::Looked(Some(_)) => 20,
+        Event::Looked(None) => 21,
+        Event::DeadlinePassed => 22,
+        Event::Adopted { present: true, .. } => 23,
+        Event::Adopted { present: false, .. } => 24,
     }
 }
 

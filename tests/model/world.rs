@@ -152,7 +152,7 @@ impl World {
         let age = |t: Ms| (t + horizon).saturating_sub(self.now);
         let left = |t: Ms| t.max(self.now) + horizon - self.now;
         match &mut self.s.phase {
-            Phase::Starting { since } | Phase::Ready { since, .. } | Phase::Daemonising { since } => {
+            Phase::Starting { since, .. } | Phase::Ready { since, .. } | Phase::Daemonising { since } => {
                 *since = age(*since);
             }
             _ => {}
