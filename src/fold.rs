@@ -251,6 +251,15 @@ impl Fold {
         members
     }
 
+    /// Whether a process is in it: in its group, or below a fold root. One that has been reaped is nowhere.
+    pub fn holds(&self, fence: &Fence, pid: i32) -> bool {
+        let position = fence.house().filter(|_| self.group.is_made());
+        let position = position.and_then(|house| Some((house, house.position_of(pid)?)));
+        position.is_some_and(|(house, position)| house.holds(self.group.name(), &position))
+            || self.trees().any(|tree| descends(pid, tree.root))
+                && Stat::read(pid).is_some_and(|stat| !self.is_spared(fence.house(), &stat))
+    }
+
     /// Everybody alive below the fold roots who is the service's, wherever they have gone.
     fn descendants(&self, fence: &mut Fence) -> Vec<Stat> {
         let mut found: Vec<Stat> = self.trees().flat_map(|tree| tree.living(fence.walk())).collect();
@@ -323,6 +332,13 @@ impl Fold {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a process is below `root`. A chain of parents longer than any in practice counts as none.
+fn descends(pid: i32, root: Identity) -> bool {
+    const MOST: usize = 64;
+    let parent = |stat: &Stat| Stat::read(stat.parent).filter(|_| stat.parent > 1);
+    std::iter::successors(Stat::read(pid), parent).skip(1).take(MOST).any(|stat| stat.identity() == root)
 }
 
 fn lives(who: Identity) -> bool {

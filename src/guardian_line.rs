@@ -58,9 +58,11 @@ pub enum Kind {
     Report,
     /// Where a service says that it is ready: the reading end.
     Ready,
+    /// Where a service writes what it says of itself.
+    Mail,
 }
 
-const KINDS: [Kind; 5] = [Kind::Desk, Kind::Log, Kind::Output, Kind::Report, Kind::Ready];
+const KINDS: [Kind; 6] = [Kind::Desk, Kind::Log, Kind::Output, Kind::Report, Kind::Ready, Kind::Mail];
 
 impl Say {
     /// The message's bytes, at most [`LONGEST`].

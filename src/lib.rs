@@ -14,6 +14,7 @@ pub mod guardian_line;
 pub mod import;
 pub mod limits;
 pub mod machine;
+pub mod notice;
 pub mod place;
 pub mod record;
 pub mod say;

@@ -2,6 +2,7 @@
 //! supervisor takes the service over by.
 
 use crate::machine::{Cause, Leader, Ms, Phase, Rung, State, Want};
+use crate::notice::LONGEST_STATUS;
 use sys::process::Identity;
 use sys::reap::Ending;
 use sys::spawn::Stage;
@@ -12,6 +13,7 @@ pub const SIZE: usize = 1024;
 pub const NAMED: usize = 8;
 const MESSAGE: usize = 160;
 const NAME: usize = 264;
+const STATUS: usize = LONGEST_STATUS + 2;
 
 /// What is known of one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +46,21 @@ pub struct Record {
     pub timeout_kill: Option<Ms>,
     /// What an administrator should know, in words; may be empty.
     pub message: String,
+    /// What it says of itself.
+    pub words: Words,
     /// The last stop.
     pub receipt: Receipt,
+}
+
+/// What a service says of itself by sd_notify(3), while it is up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// `STATUS=`: anything at all, at most [`LONGEST_STATUS`] bytes.
+    pub status: String,
+    /// It reads its configuration anew.
+    pub reloading: bool,
+    /// It is about to end by itself.
+    pub ending: bool,
 }
 
 /// What a stop found: who was there, what each got, how it ended, how long it took.
@@ -88,7 +103,8 @@ impl Record {
         put_identity(&mut put, self.leader);
         put_identity(&mut put, self.root);
         put.u32(self.generation);
-        put.u8(u8::from(self.notifies) | u8::from(self.strayed) << 1);
+        let flags = [self.notifies, self.strayed, self.words.reloading, self.words.ending];
+        put.u8(flags.iter().rev().fold(0, |bits, &bit| bits << 1 | u8::from(bit)));
         put.u64(self.pipes.0);
         put.u64(self.pipes.1);
         put.u64(self.changed.0 as u64);
@@ -99,6 +115,7 @@ impl Record {
         put.u32(self.not_started.map_or(0, |(_, errno)| errno as u32));
         put.option(self.timeout_kill);
         put.text(self.message.as_bytes(), MESSAGE);
+        put.text(self.words.status.as_bytes(), STATUS);
         put_receipt(&mut put, &self.receipt);
         debug_assert!(put.at <= SIZE - 8, "a record of {} bytes", put.at);
         let sum = crate::place::hash(&bytes[..SIZE - 8]);
@@ -139,6 +156,11 @@ impl Record {
             not_started: Stage::ALL.get(usize::from(stage)).map(|stage| (*stage, errno)),
             timeout_kill: take.option()?,
             message: String::from_utf8_lossy(&take.text(MESSAGE)?).into_owned(),
+            words: Words {
+                status: String::from_utf8_lossy(&take.text(STATUS)?).into_owned(),
+                reloading: flags & 4 != 0,
+                ending: flags & 8 != 0,
+            },
             receipt: take_receipt(&mut take)?,
         })
     }

@@ -26,6 +26,7 @@ fn sample() -> Record {
         not_started: Some((Stage::Exec, 2)),
         timeout_kill: None,
         message: "exec ./run: no such file".into(),
+        words: Words { status: "é".repeat(100), reloading: true, ending: false },
         receipt: Receipt {
             took_ms: 1234,
             found: 12,

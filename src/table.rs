@@ -13,7 +13,7 @@ use sys::process::Identity;
 use sys::{Errno, Fail, files};
 
 /// The form of head and records; another form is no table of ours.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"pinfold2");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"pinfold3");
 /// The file's name in the run directory.
 pub const NAME: &str = "table";
 

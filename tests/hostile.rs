@@ -14,6 +14,8 @@ mod floods;
 mod house;
 #[path = "hostile/impostors.rs"]
 mod impostors;
+#[path = "hostile/mailboxes.rs"]
+mod mailboxes;
 #[path = "hostile/reading.rs"]
 mod reading;
 #[path = "hostile/tools.rs"]

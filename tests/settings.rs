@@ -8,6 +8,8 @@ mod daemons;
 mod deaths;
 #[path = "settings/environment.rs"]
 mod environment;
+#[path = "settings/notify.rs"]
+mod notify;
 #[path = "settings/readiness.rs"]
 mod readiness;
 #[path = "svscan/scene.rs"]

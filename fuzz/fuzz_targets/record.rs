@@ -5,7 +5,7 @@
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use pinfold::machine::{Cause, Leader, Phase, Rung, State, Want};
 use pinfold::place;
-use pinfold::record::{Met, NAMED, Receipt, Record, SIZE};
+use pinfold::record::{Met, NAMED, Receipt, Record, SIZE, Words};
 use sys::process::Identity;
 use sys::reap::Ending;
 use sys::spawn::Stage;
@@ -65,6 +65,7 @@ fn record(u: &mut Unstructured<'_>) -> Result<Record> {
         not_started: u.arbitrary::<bool>()?.then_some((*u.choose(&Stage::ALL)?, u.arbitrary()?)),
         timeout_kill: time(u)?,
         message: text(u, 158)?,
+        words: Words { status: text(u, 200)?, reloading: u.arbitrary()?, ending: u.arbitrary()? },
         receipt: Receipt {
             took_ms: u.arbitrary()?,
             found: u.arbitrary()?,

@@ -56,6 +56,9 @@ struct Service {
     last_exit: Option<Exit>,
     not_started: Option<NotStarted>,
     message: String,
+    status_text: String,
+    reloading: bool,
+    ending: bool,
     last_stop: Option<Stop>,
     last_lines: Vec<String>,
 }
@@ -199,6 +202,9 @@ fn service(row: &Row) -> Service {
         last_exit: record.and_then(|record| record.last_exit).map(exit),
         not_started: record.and_then(not_started),
         message: record.map_or(String::new(), |record| record.message.clone()),
+        status_text: record.map_or(String::new(), |record| record.words.status.clone()),
+        reloading: record.is_some_and(|record| record.words.reloading),
+        ending: record.is_some_and(|record| record.words.ending),
         last_stop: record.and_then(|record| stop(&record.receipt)),
         last_lines: closer.map_or(Vec::new(), |closer| closer.last_lines.clone()),
     }

@@ -24,6 +24,7 @@ fn sight(phase: Phase, started: Ms, pid: i32) -> Sight {
         not_started: None,
         timeout_kill: None,
         message: String::new(),
+        words: crate::record::Words::default(),
         receipt: Receipt::default(),
     }))
 }

@@ -57,6 +57,7 @@ pub(super) fn service(directory: &Path) -> Vec<Finding> {
     let mut lint = Lint { directory, found: Vec::new() };
     lint.names();
     lint.values();
+    lint.alone();
     SCRIPTS.iter().for_each(|name| lint.script(name));
     lint.control();
     lint.run_text();
@@ -125,6 +126,15 @@ impl Lint<'_> {
             } else if let Some(at) = text.lines().skip(1).position(|line| !line.trim().is_empty()) {
                 self.say(Level::Warning, setting.name, Some(at + 2), "only the first line counts");
             }
+        }
+    }
+
+    /// Settings that need another one.
+    fn alone(&mut self) {
+        let there = |name: &str| self.directory.join(name).symlink_metadata().is_ok();
+        if there("timeout-watchdog") && !there("notify") {
+            let text = "has no effect without `notify`: nobody could feed the watchdog";
+            self.say(Level::Warning, "timeout-watchdog", None, text);
         }
     }
 

@@ -77,6 +77,8 @@ pub(super) fn state(record: &Record, now: Ms) -> String {
             Some(at) => format!("starting for {} s of {}", seconds(since, now), seconds(since, at)),
             None => format!("starting for {} s", seconds(since, now)),
         },
+        Phase::Ready { .. } if record.words.ending => "ending by itself".to_owned(),
+        Phase::Ready { .. } if record.words.reloading => "reloading".to_owned(),
         Phase::Ready { .. } if record.notifies => "ready".to_owned(),
         Phase::Ready { .. } => "up".to_owned(),
         Phase::Daemonising { .. } => "daemonising".to_owned(),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::machine::{Leader, State};
-use crate::record::Receipt;
+use crate::record::{Receipt, Words};
 
 fn record(phase: Phase) -> Record {
     Record {
@@ -18,6 +18,7 @@ fn record(phase: Phase) -> Record {
         not_started: None,
         timeout_kill: Some(90_000),
         message: String::new(),
+        words: Words::default(),
         receipt: Receipt::default(),
     }
 }
@@ -37,6 +38,8 @@ fn states_in_words() {
     assert_eq!(words(Phase::Down, &nothing), "down");
     assert_eq!(words(up, &nothing), "up");
     assert_eq!(words(up, &|r| r.notifies = true), "ready");
+    assert_eq!(words(up, &|r| (r.notifies, r.words.reloading) = (true, true)), "reloading");
+    assert_eq!(words(up, &|r| r.words.ending = true), "ending by itself");
     assert_eq!(words(up, &|r| r.state.want = Want::Once), "up once");
     assert_eq!(words(up, &|r| r.state.paused = true), "paused");
     assert_eq!(

@@ -204,7 +204,9 @@ fn notes(row: &Row) -> String {
         _ => None,
     };
     let message = row.record().map(|record| record.message.as_str()).filter(|text| !text.is_empty());
-    let notes: Vec<&str> = unlike.into_iter().chain(message).collect();
+    let status = row.record().map(|record| &*record.words.status).filter(|text| !text.is_empty());
+    let status = status.map(|text| format!("says: {}", super::terminal::clean(text)));
+    let notes: Vec<&str> = unlike.into_iter().chain(message).chain(status.as_deref()).collect();
     notes.join("; ")
 }
 

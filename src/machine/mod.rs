@@ -152,7 +152,7 @@ impl State {
     /// Of a service in whose fold somebody lives of whom nothing is recorded: as if a supervisor had died between a
     /// start and its record. [`Event::Adopted`] has them swept before anything is started.
     pub fn unrecorded(since: Ms) -> State {
-        State { phase: Phase::Starting { since }, ..State::new(Want::Down) }
+        State { phase: Phase::Starting { since, leader: Leader::Run }, ..State::new(Want::Down) }
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Settings {
     pub scripts: Scripts,
     /// The number of the descriptor on which a newline means "ready".
     pub notification_fd: Option<i32>,
+    /// It is offered sd_notify's socket.
+    pub notify: bool,
     /// What asks the service to end, in place of TERM.
     pub down_signal: Signal,
     /// Processes put into another cgroup on purpose are brought back and stopped.
@@ -63,6 +65,7 @@ impl Default for Settings {
             log: false,
             scripts: Scripts::default(),
             notification_fd: None,
+            notify: false,
             down_signal: Signal::SIGTERM,
             kill_strays: false,
             no_session: false,
@@ -111,6 +114,8 @@ impl Settings {
                 Kind::File(read) => settings.take(directory, setting.name, read)?,
             }
         }
+        // who can't be heard is not waited for
+        settings.config.watchdog = settings.config.watchdog.filter(|_| settings.notify);
         Ok(settings)
     }
 

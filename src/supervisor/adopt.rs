@@ -108,6 +108,7 @@ impl Supervisor {
             last_exit: record.last_exit,
             not_started: record.not_started,
             message: record.message.clone(),
+            words: record.words.clone(),
             receipt: record.receipt.clone(),
         };
         let index = self.insert(service);
@@ -119,6 +120,8 @@ impl Supervisor {
         self.resume_root(index, record, report);
         let key = Key { kind: Kind::Ready, name: record.name.clone() };
         self.resume_readiness(index, kept.remove(&key).and_then(|fds| fds.into_iter().next()));
+        let key = Key { kind: Kind::Mail, name: record.name.clone() };
+        self.resume_mailbox(index, kept.remove(&key).and_then(|fds| fds.into_iter().next()));
         Ok(index)
     }
 
@@ -145,7 +148,7 @@ impl Supervisor {
                         service.output = Some(Pipe { read, write });
                     }
                 }
-                Kind::Desk | Kind::Report | Kind::Ready => {}
+                Kind::Desk | Kind::Report | Kind::Ready | Kind::Mail => {}
             }
         }
     }

@@ -107,6 +107,7 @@ impl Supervisor {
             Role::Finish => self.finish_ended(index, pid, ending),
             Role::Script => self.script_ended(index, pid, ending),
             Role::Stray => {}
+            Role::Carrier => self.letter_taken_out(index),
             Role::Root => self.root_ended(index, pid),
             Role::Met => {
                 if let Some(stop) = self.service(index).and_then(|service| service.stop.as_mut()) {

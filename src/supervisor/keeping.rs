@@ -122,6 +122,7 @@ impl Supervisor {
                         (Kind::Desk, Some(service)) => service.desk.kept(),
                         (Kind::Report, Some(service)) => service.fold.report().into_iter().collect(),
                         (Kind::Ready, Some(service)) => service.ready.iter().map(AsFd::as_fd).collect(),
+                        (Kind::Mail, Some(service)) => service.mailbox.iter().map(AsFd::as_fd).collect(),
                         (Kind::Output, Some(service)) => ends(service.output.as_ref()),
                         (Kind::Log, _) => ends(self.pipes.get(name)),
                         (_, None) => Vec::new(),

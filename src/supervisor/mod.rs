@@ -9,6 +9,7 @@ mod commands;
 mod desk;
 mod ends;
 mod keeping;
+mod mail;
 mod open;
 mod perform;
 mod pipes;
@@ -66,6 +67,8 @@ enum Role {
     Met,
     /// Somebody who has left his service's cgroup, and has been named.
     Stray,
+    /// A child of ours that takes a message out of a service's mailbox.
+    Carrier,
 }
 
 /// How this supervisor was called.
@@ -206,6 +209,7 @@ impl Supervisor {
             Source::Meeting => self.run_directory_changed(),
             Source::Ready(index) => self.read_readiness(index),
             Source::Report(index) => self.read_report(index),
+            Source::Mail(index) => self.read_mail(index),
         }
     }
 
@@ -310,6 +314,7 @@ impl Supervisor {
                     }
                 }
                 Kind::Script => self.scripts_due(index, now),
+                Kind::Mail => self.watch_mailbox(index),
                 Kind::Unpacking => self.unpacking_due(),
                 Kind::Rubbish => self.clear_rubbish(),
                 Kind::Reunion => self.seek_guardian(),

@@ -24,6 +24,7 @@ impl Supervisor {
         }
         if state.phase.is_still() {
             service.shown = 0;
+            service.shown_as.words = Default::default();
             if let Some(stop) = service.stop.take() {
                 service.shown_as.receipt = stop.receipt(now);
             }
@@ -37,6 +38,11 @@ impl Supervisor {
             }
             Phase::Backoff { cause: Cause::Late } => {
                 self.complain(index, "it was not ready in time (timeout-up)")
+            }
+            Phase::Stopping { cause: Cause::Hung, .. } | Phase::Sweeping { cause: Cause::Hung, .. }
+                if before.phase.is_up() =>
+            {
+                self.complain(index, "it hangs: no WATCHDOG=1 in time (timeout-watchdog); restarting it")
             }
             Phase::Backoff { cause: Cause::Unfit } => {
                 self.complain(index, "failed: its own start check took it down")

@@ -82,7 +82,7 @@ impl Supervisor {
     /// Everything that a guardian keeps; also when one could not receive all of it before.
     pub(super) fn keep_everything(&mut self) {
         for index in self.indices() {
-            for kind in [Kind::Desk, Kind::Output, Kind::Report, Kind::Ready] {
+            for kind in [Kind::Desk, Kind::Output, Kind::Report, Kind::Ready, Kind::Mail] {
                 self.keep(index, kind);
             }
         }

@@ -107,6 +107,9 @@ impl Supervisor {
         for fd in service.ready.iter() {
             self.unwatch(fd.as_fd());
         }
+        if let Some(mailbox) = service.mailbox.take() {
+            self.discard_mailbox(&mailbox, &service.name);
+        }
         for kind in [Timer::Deadline, Timer::Recheck] {
             let at = if kind == Timer::Deadline { service.deadline } else { service.recheck };
             self.timers.set(index, kind, at, None);
@@ -121,7 +124,7 @@ impl Supervisor {
             desk::remove(&service.directory, &service.desk, &self.run);
         }
         let _ = self.table.give_back(service.slot);
-        for kind in [Kind::Desk, Kind::Output, Kind::Report, Kind::Ready] {
+        for kind in [Kind::Desk, Kind::Output, Kind::Report, Kind::Ready, Kind::Mail] {
             self.unkeep(kind, &service.name);
         }
         self.part(index, &service);

@@ -5,12 +5,14 @@ use super::ends::Held;
 use super::receipt::Stop;
 use crate::fold::Fold;
 use crate::machine::{Leader, Ms, Phase, State, Want};
-use crate::record::{Receipt, Record};
+use crate::record::{Receipt, Record, Words};
 use crate::service::Settings;
 use compat::status::{RunState, Status};
 use compat::tai::Tai64n;
+use nix::unistd::Pid;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use sys::mailbox::Mailbox;
 use sys::process::{Identity, Pidfd};
 use sys::reap::Ending;
 use sys::spawn::{NotStarted, Stage};
@@ -105,6 +107,10 @@ pub(super) struct Service {
     pub(super) log_inode: u64,
     /// Where it says that it is ready.
     pub(super) ready: Option<OwnedFd>,
+    /// Where it writes what it says of itself.
+    pub(super) mailbox: Option<Mailbox>,
+    /// The child that takes a message out of it; meanwhile nobody else reads there.
+    pub(super) carrier: Option<Pid>,
     /// Its name is no longer in the scan directory.
     pub(super) unlisted: bool,
     /// The name it now has there, if it was renamed.
@@ -158,6 +164,8 @@ pub(super) struct Shown {
     pub(super) not_started: Option<(Stage, i32)>,
     /// Words for the administrator.
     pub(super) message: String,
+    /// What it says of itself.
+    pub(super) words: Words,
     /// The last stop.
     pub(super) receipt: Receipt,
 }
@@ -187,6 +195,8 @@ impl Service {
             output: None,
             log_inode: 0,
             ready: None,
+            mailbox: None,
+            carrier: None,
             unlisted: false,
             alias: None,
             deadline: None,
@@ -339,6 +349,7 @@ impl Service {
             not_started: self.shown_as.not_started,
             timeout_kill: self.settings.config.timeout_kill,
             message: self.shown_as.message.clone(),
+            words: self.shown_as.words.clone(),
             receipt: self.shown_as.receipt.clone(),
         }
     }

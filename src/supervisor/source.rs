@@ -21,6 +21,8 @@ pub(super) enum Source {
     Ready(u32),
     /// A fold root has something to report.
     Report(u32),
+    /// A service has written to its mailbox.
+    Mail(u32),
 }
 
 impl Source {
@@ -36,6 +38,7 @@ impl Source {
             Source::Report(n) => (6, n),
             Source::Sessions => (7, 0),
             Source::Meeting => (8, 0),
+            Source::Mail(n) => (9, n),
         };
         kind << 32 | u64::from(service)
     }
@@ -53,6 +56,7 @@ impl Source {
             6 => Source::Report(service),
             7 => Source::Sessions,
             8 => Source::Meeting,
+            9 => Source::Mail(service),
             _ => return None,
         })
     }
@@ -75,6 +79,7 @@ mod tests {
             Leader(1),
             Ready(u32::MAX),
             Report(7),
+            Mail(3),
         ] {
             assert_eq!(Source::from_token(source.token()), Some(source));
         }

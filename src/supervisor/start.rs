@@ -44,6 +44,7 @@ impl Supervisor {
         let directory = service.directory.clone();
         let mut environment = self.environment.clone();
         self.add_environment(index, &mut environment)?;
+        self.offer_mailbox(index, &mut environment)?;
         let notification = self.notification_pipe(index)?;
         let program = Program {
             file: c"./run".into(),

@@ -12,6 +12,8 @@ pub(super) enum Kind {
     Recheck,
     /// An auxiliary script has had its time.
     Script,
+    /// A message that could not be taken out of a mailbox is tried again.
+    Mail,
     /// Folds of start checks are to be emptied.
     Rubbish,
     /// Loggers have had time to drain.

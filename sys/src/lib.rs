@@ -13,6 +13,7 @@ pub mod fail;
 pub mod files;
 pub mod foldroot;
 pub mod handover;
+pub mod mailbox;
 pub mod process;
 pub mod raw;
 pub mod reap;

@@ -7,7 +7,14 @@ use nix::sys::signal::Signal;
 use pinfold::table;
 use pinfold::trace::Turn;
 
-const SERVICES: [(&str, &[(&str, &str)]); 8] = [
+const SAYS: &str = r#"#!/usr/bin/perl
+use Socket;
+socket(my $socket, AF_UNIX, SOCK_DGRAM, 0) or die;
+send($socket, $_, 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET})) for "EXTEND_TIMEOUT_USEC=1000", "READY=1", "WATCHDOG=1";
+sleep 1000000;
+"#;
+
+const SERVICES: [(&str, &[(&str, &str)]); 9] = [
     ("plain", &[("run", "#!/bin/sh\nexec sleep 1000000\n")]),
     ("wrapper", &[("run", "#!/bin/sh\nsleep 1000000\necho over\n")]),
     ("crashes", &[("run", "#!/bin/sh\nexit 3\n"), ("backoff-max", "2000")]),
@@ -15,6 +22,7 @@ const SERVICES: [(&str, &[(&str, &str)]); 8] = [
     ("daemon", &[("run", "#!/bin/sh\nsetsid sleep 1000000 &\n")]),
     ("deaf", &[("run", "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.1; done\n"), ("timeout-kill", "300")]),
     ("finishes", &[("run", "#!/bin/sh\nexec sleep 1000000\n"), ("finish", "#!/bin/sh\nsleep 0.1\n")]),
+    ("says", &[("run", SAYS), ("notify", ""), ("timeout-watchdog", "600000")]),
     (
         "notifies",
         &[("run", "#!/bin/sh\nsleep 0.2\necho >&5\nexec sleep 1000000\n"), ("notification-fd", "5")],

@@ -35,6 +35,21 @@ pub(super) fn notification_fd(settings: &mut Settings, text: &str) -> Result<(),
     Ok(())
 }
 
+pub(super) fn notify(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
+    // daemontools-encore has a script of this name
+    if text.starts_with("#!") {
+        return Err("no script: a file of this name asks for sd_notify's socket, and is best empty");
+    }
+    settings.notify = true;
+    settings.config.notifies = true;
+    Ok(())
+}
+
+pub(super) fn timeout_watchdog(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
+    settings.config.watchdog = milliseconds(text)?;
+    Ok(())
+}
+
 pub(super) fn down_signal(settings: &mut Settings, text: &str) -> Result<(), &'static str> {
     let upper = text.to_ascii_uppercase();
     let by_name = || format!("SIG{}", upper.strip_prefix("SIG").unwrap_or(&upper)).parse().ok();

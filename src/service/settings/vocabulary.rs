@@ -2,8 +2,8 @@
 
 use super::Settings;
 use super::values::{
-    backoff_max, containment, daemonised, down_signal, kill_mode, max_deaths, notification_fd, pidfile,
-    session, strays, timeout_finish, timeout_kill, timeout_up,
+    backoff_max, containment, daemonised, down_signal, kill_mode, max_deaths, notification_fd, notify,
+    pidfile, session, strays, timeout_finish, timeout_kill, timeout_up, timeout_watchdog,
 };
 
 /// What kind of thing a name in the directory is.
@@ -60,6 +60,13 @@ pub const TABLE: &[Setting] = &[
     ),
     flag("env", |s| s.env = true, "runit", "directory of environment variables, as envdir reads it"),
     file("notification-fd", notification_fd, "s6", "descriptor number; a newline written to it means ready"),
+    file("notify", notify, "systemd", "sd_notify's NOTIFY_SOCKET is offered to it; READY=1 means ready"),
+    file(
+        "timeout-watchdog",
+        timeout_watchdog,
+        "systemd",
+        "ms without WATCHDOG=1 after which it hangs, 0 = never; 0",
+    ),
     file("timeout-up", timeout_up, "s6-rc", "ms until it must be ready, 0 = for ever; 60000"),
     file("down-signal", down_signal, "s6", "what asks it to end; TERM"),
     file("timeout-finish", timeout_finish, "s6", "ms that finish may take, 0 = for ever; 5000"),
