@@ -175,5 +175,5 @@ fn advice(obstacle: &Fail) -> Option<String> {
 fn is_mounted() -> bool {
     let usual =
         |mount: &Mount| mount.hierarchy == Hierarchy::V2 && mount.point == Path::new("/sys/fs/cgroup");
-    candidates(Rung::Kill).iter().any(usual)
+    candidates(Rung::Kill, None).iter().any(usual)
 }
