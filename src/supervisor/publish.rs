@@ -86,14 +86,15 @@ impl Supervisor {
         for index in std::mem::take(&mut self.dirty) {
             let Some(service) = self.service(index) else { continue };
             service.dirty = false;
+            // first what a next supervisor goes by: whoever is shown to be the service is known to it
+            self.save(index);
+            let Some(service) = self.service(index) else { continue };
             if service.awaits_leader() {
-                self.save(index);
                 continue;
             }
             let status = service.status().encode();
             let (pid, stat) = (service.pid_text(), service.stat_text());
             let published = service.desk.publish(status, &pid, &stat);
-            self.save(index);
             if let Err(errno) = published {
                 self.complain_of(index, "write supervise/status", errno);
                 // tried again until it can be done; nobody else will tell us when

@@ -9,6 +9,7 @@ pub(crate) mod cgroups;
 pub(crate) mod conformance;
 pub(crate) mod family;
 mod guard;
+pub(crate) mod inject;
 pub(crate) mod processes;
 pub(crate) mod sandbox;
 pub(crate) mod supervisor;

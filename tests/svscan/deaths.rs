@@ -5,7 +5,9 @@ use pinfold::machine::{Phase, Want};
 use sys::reap::Ending;
 
 use super::adopting::Gap;
-use super::common::expect;
+use super::common::inject::Injection;
+use super::common::processes::Process;
+use super::common::{expect, skipped};
 use super::scene::{STAYS, Scene};
 
 #[test]
@@ -85,6 +87,57 @@ fn killed_before_it_had_started_everything() {
         }
         scene.close();
     }
+}
+
+/// Whoever is published as running is known to the next supervisor, whenever this one is killed.
+#[test]
+fn killed_at_each_step_of_a_start() {
+    let scene = Scene::with("start-kill", "squid", STAYS);
+    scene.started("squid");
+    for call in ["clone3", "pwrite64", "renameat2"] {
+        for nth in 1.. {
+            scene.svc("-d", "squid");
+            scene.sandbox.down("squid");
+            match killed_in_a_start(&scene, call, nth) {
+                Ok(true) => {}
+                Ok(false) => {
+                    assert!(nth > 1, "{call} was never called");
+                    break;
+                }
+                Err(why) => return skipped(&why),
+            }
+        }
+    }
+    scene.close();
+}
+
+/// Whether the supervisor was killed at the `nth` of these system calls of a start; then the next one goes on with
+/// what was shown.
+fn killed_in_a_start(scene: &Scene, call: &str, nth: usize) -> Result<bool, String> {
+    let supervisor = scene.supervisor();
+    let injection = Injection::new(&scene.sandbox, &supervisor, call, &format!("signal=KILL:when={nth}"))?;
+    scene.guardian().signal(Signal::SIGSTOP);
+    scene.state(scene.guardian().pid, 'T');
+    scene.svc("-u", "squid");
+    let killed = scene.sandbox.wait_for("squid or the supervisor's end", || {
+        let pid = scene.sandbox.status("squid").map_or(0, |status| status.pid);
+        // all of it has been published, and the turn is over
+        let idle = Process::look(supervisor.pid).is_some_and(|process| process.state == 'S');
+        let started = idle && scene.record("squid").is_some_and(|record| record.leader.is_some() && pid != 0);
+        expect(started || !supervisor.is_alive(), pid).map(|()| !supervisor.is_alive())
+    });
+    let shown = scene.sandbox.status("squid").unwrap().pid;
+    drop(injection);
+    scene.guardian().signal(Signal::SIGCONT);
+    if killed {
+        scene.supervisor_after(&supervisor);
+        // it may have been killed before it wrote down that it was told so
+        scene.svc("-u", "squid");
+        let pid = scene.started("squid");
+        assert!(shown == 0 || shown == pid, "{call} {nth}: {shown} was up and is {pid}");
+        assert_eq!(scene.copies("squid").len(), 1, "{call} {nth}: {:?}", scene.copies("squid"));
+    }
+    Ok(killed)
 }
 
 #[test]
