@@ -65,6 +65,8 @@ impl Supervisor {
         if std::mem::replace(&mut service.shown_as.was_started, true) {
             service.shown_as.restarts = service.shown_as.restarts.saturating_add(1);
         }
+        // a next supervisor is to know it from now on, however many more are started in this turn
+        self.save(index);
         Ok(())
     }
 
@@ -241,6 +243,7 @@ impl Supervisor {
             service.shown = child.pid;
             service.finish = Some(Process { who, pidfd: child.pidfd });
         }
+        self.save(index);
         Ok(())
     }
 

@@ -70,6 +70,15 @@ fn ends_in_the_gap_are_noticed_and_known() {
     scene.close();
 }
 
+/// The service is up for its present supervisor: one that an earlier one had not written down yet is swept first, and
+/// shown as long as it is there.
+fn settled(scene: &Scene, service: &str) -> i32 {
+    scene.recorded(service, "up", |record| {
+        record.state.phase.is_up() && record.leader.is_some_and(|who| Process::look(who.pid).is_some())
+    });
+    scene.started(service)
+}
+
 #[test]
 fn killed_before_it_had_started_everything() {
     for _ in 0..8 {
@@ -78,12 +87,15 @@ fn killed_before_it_had_started_everything() {
             scene.sandbox.file(&format!("s{n}/run"), STAYS);
         }
         scene.open();
-        scene.supervisor().signal(Signal::SIGKILL);
+        let supervisor = scene.supervisor();
+        supervisor.signal(Signal::SIGKILL);
+        scene.supervisor_after(&supervisor);
         for n in 0..4 {
             let service = format!("s{n}");
-            let pid = scene.started(&service);
+            let pid = settled(&scene, &service);
             let copies = scene.copies(&service);
-            assert!(copies.len() == 1 && copies[0].pid == pid, "{pid}: {copies:?}");
+            let is_it = copies.len() == 1 && copies[0].pid == pid;
+            assert!(is_it, "{pid}: {copies:?}\n{}", scene.sandbox.reports());
         }
         scene.close();
     }
@@ -133,11 +145,44 @@ fn killed_in_a_start(scene: &Scene, call: &str, nth: usize) -> Result<bool, Stri
         scene.supervisor_after(&supervisor);
         // it may have been killed before it wrote down that it was told so
         scene.svc("-u", "squid");
-        let pid = scene.started("squid");
+        let pid = settled(scene, "squid");
         assert!(shown == 0 || shown == pid, "{call} {nth}: {shown} was up and is {pid}");
         assert_eq!(scene.copies("squid").len(), 1, "{call} {nth}: {:?}", scene.copies("squid"));
     }
     Ok(killed)
+}
+
+/// However many are started in one turn, each is known as soon as it is there.
+#[test]
+fn killed_between_two_starts_of_a_turn() {
+    let mut scene = Scene::new("two-starts");
+    let both = ["s0", "s1"];
+    for service in both {
+        scene.sandbox.file(&format!("{service}/run"), STAYS);
+        scene.sandbox.file(&format!("{service}/down"), "");
+    }
+    scene.open();
+    both.iter().for_each(|service| drop(scene.recorded(service, "taken up", |_| true)));
+    let supervisor = scene.supervisor();
+    supervisor.signal(Signal::SIGSTOP);
+    scene.state(supervisor.pid, 'T');
+    both.iter().for_each(|service| scene.svc("-u", service));
+    let _injection = match Injection::new(&scene.sandbox, &supervisor, "clone3", "signal=KILL:when=2") {
+        Ok(injection) => injection,
+        Err(why) => {
+            supervisor.signal(Signal::SIGCONT);
+            return skipped(&why);
+        }
+    };
+    supervisor.signal(Signal::SIGCONT);
+    scene.gone(&supervisor);
+    scene.supervisor_after(&supervisor);
+    for service in both {
+        scene.started(service);
+        let (starts, copies) = (scene.starts(service), scene.copies(service));
+        assert!(starts == 1 && copies.len() == 1, "{copies:?}\n{}", scene.sandbox.reports());
+    }
+    scene.close();
 }
 
 #[test]
