@@ -234,10 +234,9 @@ impl Source {
 
 /// Writes to standard error without ever waiting for its reader: what can't be written now is left out.
 fn pass_on(said: &[u8], heard: &mut bool) {
-    // a pipe that poll calls writable takes PIPE_BUF bytes without blocking; pipe(7)
     for part in said.chunks(4096) {
-        if *heard && crate::say::takes_more() {
-            let written = nix::unistd::write(std::io::stderr(), part);
+        if *heard {
+            let written = sys::voice::write_now(std::io::stderr().as_fd(), part);
             *heard = !matches!(written, Err(Errno::EPIPE | Errno::EIO));
         }
     }

@@ -1,6 +1,5 @@
 //! What pinfold's lasting processes say on standard error: short lines, each with who speaks.
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
@@ -26,13 +25,5 @@ pub fn info(text: &str) {
 fn line(level: &str, text: &str) {
     let speaker = SPEAKER.get().unwrap_or(&"pinfold");
     let line = format!("{speaker}: {level}: {text}\n");
-    if takes_more() {
-        let _ = nix::unistd::write(std::io::stderr(), line.as_bytes());
-    }
-}
-
-/// Whether standard error takes PIPE_BUF bytes without making the writer wait; pipe(7).
-pub fn takes_more() -> bool {
-    let stderr = std::io::stderr();
-    poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO) == Ok(1)
+    let _ = sys::voice::write_now(std::io::stderr().as_fd(), line.as_bytes());
 }

@@ -21,6 +21,7 @@ pub mod resolve;
 pub mod signals;
 pub mod spawn;
 pub mod startup;
+pub mod voice;
 
 pub use directory::Directory;
 pub use fail::Fail;
