@@ -28,6 +28,7 @@ mod strays;
 mod timers;
 mod unrecorded;
 mod upgrade;
+mod watching;
 
 use crate::fold::{Fence, Fold};
 use crate::machine::{self, Action, Actions, Event, Ms, State};
@@ -35,7 +36,7 @@ use crate::say;
 use crate::table::Table;
 use crate::trace::{Trace, Turn};
 use keeping::Keeping;
-use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollTimeout};
 use nix::sys::inotify::Inotify;
 use nix::sys::signal::Signal;
 use scan::Scan;
@@ -44,7 +45,7 @@ use shutdown::Shutdown;
 use source::Source;
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use sys::clock::monotonic_ms;
 use sys::signals::Signals;
@@ -106,6 +107,8 @@ pub struct Supervisor {
     dirty: Vec<u32>,
     timers: Timers,
     epoll: Epoll,
+    /// What epoll could not be told to watch.
+    unheard: watching::Unheard,
     signals: Signals,
     spawner: Spawner,
     fence: Fence,
@@ -283,20 +286,6 @@ impl Supervisor {
         }
     }
 
-    fn watch(&self, fd: BorrowedFd<'_>, source: Source) {
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, source.token());
-        if let Err(errno) = self.epoll.add(fd, event)
-            && errno != Errno::EEXIST
-        {
-            say::warning(&Fail::of("watch a descriptor", errno).to_string());
-        }
-    }
-
-    fn unwatch(&self, fd: BorrowedFd<'_>) {
-        // it may not have been watched; then there is nothing to end
-        let _ = self.epoll.delete(fd);
-    }
-
     fn take_due(&mut self) {
         let now = monotonic_ms();
         while let Some((index, kind)) = self.timers.due(now) {
@@ -318,6 +307,7 @@ impl Supervisor {
                 Kind::Unpacking => self.unpacking_due(),
                 Kind::Rubbish => self.clear_rubbish(),
                 Kind::Reunion => self.seek_guardian(),
+                Kind::Watch => self.watch_again(),
                 Kind::Upgrade => {}
                 Kind::Shutdown => {}
             }
@@ -335,6 +325,7 @@ impl Supervisor {
         self.publish_dirty();
         self.spawner.reclaim();
         self.flush_guardian();
+        self.watch_again_later();
         self.free.append(&mut self.freed);
         if self.upgrading {
             self.upgrade();

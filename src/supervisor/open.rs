@@ -65,6 +65,7 @@ impl Supervisor {
             fence: Fence::new(containment),
             table: Table::open(&run)?,
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|e| Fail::of("set up epoll", e))?,
+            unheard: Default::default(),
             signals: Signals::take(&chosen)?,
             environment: crate::environment::inherited(),
             task,

@@ -10,7 +10,7 @@ use crate::say;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use sys::clock::monotonic_ms;
@@ -41,6 +41,11 @@ impl Scan {
     /// Whether this name could not be taken up yet.
     pub(super) fn is_pending(&self, name: &OsStr) -> bool {
         self.pending.contains_key(name)
+    }
+
+    /// Where names that come or go are told.
+    pub(super) fn watched(&self) -> Option<BorrowedFd<'_>> {
+        self.inotify.as_ref().map(AsFd::as_fd)
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Reunion,
     /// Can the new executable take our place now?
     Upgrade,
+    /// Can what could not be watched be watched now?
+    Watch,
 }
 
 /// The times to come, the next first.
