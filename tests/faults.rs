@@ -14,6 +14,8 @@ mod floods;
 mod groups;
 #[path = "faults/identity.rs"]
 mod identity;
+#[path = "faults/kernel.rs"]
+mod kernel;
 #[path = "faults/limits.rs"]
 mod limits;
 #[path = "faults/ordeal.rs"]

@@ -59,7 +59,11 @@ impl std::error::Error for Fail {}
 
 /// The reason in words, in lower case, as the rest of the sentence is.
 pub fn words(errno: Errno) -> String {
-    let mut text = errno.desc().to_owned();
+    let mut text = match errno {
+        // "file table overflow"
+        Errno::ENFILE => "too many open files in the whole system".to_owned(),
+        _ => errno.desc().to_owned(),
+    };
     if let Some(first) = text.get_mut(0..1) {
         first.make_ascii_lowercase();
     }

@@ -22,12 +22,31 @@ impl Inside {
             return None;
         }
         let sandbox = Sandbox::new(label, Family::Ours).unwrap();
+        Some(Inside::mounted(sandbox, &format!("mount -t tmpfs -o size={size} none \"$1\"")))
+    }
+
+    /// The same on a disk of its own, the file `disk` of the laboratory.
+    fn on_disk(label: &str) -> Option<Inside> {
+        let sandbox = Sandbox::new(label, Family::Ours).unwrap();
+        let disk = sandbox.lab().join("disk");
+        let (disk, mount) = (disk.to_str().unwrap(), "mount -o loop,errors=remount-ro");
+        let make = format!("truncate -s 8M {disk} && mke2fs -q -t ext4 {disk} && {mount} {disk} /mnt");
+        let tried = sandbox.run("unshare", ["-m", "sh", "-c", &make]);
+        if tried.code != 0 {
+            skipped(&format!("no ext4 in a file can be mounted: {}", tried.err.trim_end()));
+            return None;
+        }
+        let mount = format!("{mount} {disk} \"$1\"");
+        Some(Inside::mounted(sandbox, &mount))
+    }
+
+    fn mounted(sandbox: Sandbox, mount: &str) -> Inside {
         for service in ["squid", "other"] {
             sandbox.file(&format!("{service}/run"), STAYS);
         }
         let desk = sandbox.scan().join("squid/supervise");
         sandbox.directory(&desk);
-        let script = format!("mount -t tmpfs -o size={size} none \"$1\" && exec svscan \"$2\"");
+        let script = format!("{mount} && exec svscan \"$2\"");
         let mut command = sandbox.command("unshare");
         command.args(["-m", "sh", "-c", &script, "sh"]).arg(desk).arg(sandbox.scan());
         let mut scene = Scene::of(sandbox);
@@ -39,7 +58,7 @@ impl Inside {
         let inside = Inside { ordeal: Ordeal::of(scene) };
         inside.squid(|status| status.pid != 0);
         inside.ordeal.started("other");
-        Some(inside)
+        inside
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -111,6 +130,31 @@ fn no_space_for_a_status() {
     inside.is_obeyed_all_the_same("no space");
     drop(file);
     fs::remove_file(filler).unwrap();
+    inside.ends();
+}
+
+/// As it goes when a disk has errors: nothing can be written until somebody has repaired it.
+#[test]
+fn a_disk_that_becomes_read_only() {
+    let Some(inside) = Inside::on_disk("erofs-disk") else { return };
+    let desk = inside.ordeal.path("squid/supervise");
+    let desk = desk.to_str().unwrap();
+    let fault = format!("echo test >/sys/fs/ext4/$(basename $(findmnt -no SOURCE {desk}))/trigger_fs_error");
+    inside.mount(&["sh", "-c", &fault]);
+    inside.is_obeyed_all_the_same("read-only");
+    // given up, so that it can be mounted anew; then the scanner takes it up by itself
+    inside.tell("x");
+    let mend =
+        format!("umount {desk} && {{ e2fsck -fy \"$1\" || [ $? = 1 ]; }} && mount -o loop \"$1\" {desk}");
+    let disk = inside.ordeal.sandbox.lab().join("disk");
+    let pid = inside.ordeal.guardian.pid.to_string();
+    inside.ordeal.sandbox.wait_for("it to be let go and repaired", || {
+        let mend = ["-m", "-t", &pid, "sh", "-c", &mend, "sh", disk.to_str().unwrap()];
+        let said = inside.ordeal.sandbox.run("nsenter", mend);
+        expect(said.code == 0, said)
+    });
+    inside.squid(|status| status.pid != 0);
+    inside.tell("d");
     inside.ends();
 }
 

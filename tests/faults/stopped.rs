@@ -2,8 +2,11 @@
 //! what is asked of them meanwhile is done afterwards.
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use pinfold::machine::Phase;
 
 use super::common::expect;
 use super::ordeal::Ordeal;
@@ -33,6 +36,39 @@ fn a_stopped_supervisor() {
     }
     ordeal.started("late");
     ordeal.over(&["dies", "is-stopped", "other", "late"]);
+}
+
+/// Longer than any deadline of a start, a retry or a look at a name.
+#[test]
+fn a_supervisor_that_is_stopped_for_a_minute() {
+    let services = ["dies", "is-stopped", "is-restarted", "crashes", "other"];
+    let ordeal = Ordeal::new("minute", &services);
+    let pids = services.map(|service| ordeal.sandbox.up(service));
+    fs::write(ordeal.path("crashes/run"), "#!/bin/sh\necho $$ >>starts\nexit 1\n").unwrap();
+    ordeal.svc("-t", "crashes");
+    ordeal.phase("crashes", "to wait for its next start", |phase| matches!(phase, Phase::Backoff { .. }));
+    ordeal.supervisor.signal(Signal::SIGSTOP);
+    ordeal.state(ordeal.supervisor.pid, 'T');
+    let starts = ordeal.starts("crashes");
+    ordeal.process(pids[0]).signal(Signal::SIGKILL);
+    ordeal.svc("-d", "is-stopped");
+    ordeal.svc("-t", "is-restarted");
+    ordeal.sandbox.file("late/run", super::scene::STAYS);
+    thread::sleep(Duration::from_secs(61)); // the fault itself
+    ordeal.unharmed();
+    assert!(ordeal.process(pids[1]).is_alive() && ordeal.process(pids[2]).is_alive());
+    assert_eq!(ordeal.starts("crashes"), starts);
+    ordeal.supervisor.signal(Signal::SIGCONT);
+    ordeal.other("dies", pids[0]);
+    ordeal.sandbox.down("is-stopped");
+    ordeal.other("is-restarted", pids[2]);
+    ordeal.started("late");
+    // one start is due, not all those that there was no time for
+    ordeal.count("crashes/starts", starts + 1);
+    fs::write(ordeal.path("crashes/run"), super::scene::STAYS).unwrap();
+    assert!(ordeal.starts("crashes") <= starts + 3, "{}", ordeal.starts("crashes"));
+    assert_eq!(ordeal.sandbox.up("other"), pids[4]);
+    ordeal.over(&["dies", "is-stopped", "is-restarted", "crashes", "other", "late"]);
 }
 
 #[test]
