@@ -1,4 +1,4 @@
-//! Processes that nothing can end for now: in a cgroup that somebody else has frozen, held by a
+//! Processes that nothing can end for now: in a cgroup or a file system that somebody else has frozen, held by a
 //! debugger. A stop of theirs takes bounded time and names them; nothing is started beside them; when they go,
 //! the service goes on by itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -8,6 +8,7 @@ mod common;
 mod scene;
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -28,10 +29,10 @@ fn squid(label: &str, run: &str) -> Scene {
     scene
 }
 
-/// The compiled test program.
-fn program(scene: &Sandbox) -> Result<PathBuf, String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/unkillable/hold.c");
-    let output = scene.lab().join("hold");
+/// One of the test programs, compiled.
+fn program(scene: &Sandbox, name: &str) -> Result<PathBuf, String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/unkillable/{name}.c"));
+    let output = scene.lab().join(name);
     let done = Command::new("cc").args(["-O1", "-Wall", "-Wextra", "-o"]).arg(&output).arg(source).output();
     let done = done.map_err(|error| format!("no C compiler: cc: {error}"))?;
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -124,7 +125,8 @@ fn frozen_by_somebody_else(v2: bool) {
         expect(state == "FROZEN\n", state)
     });
     let starts = scene.starts("squid");
-    scene.cannot_be_stopped(&who, &["state D: nothing can end it before it returns from "]);
+    let held = format!("state D: frozen in cgroup /{}-held, ", scene.sandbox.name);
+    scene.cannot_be_stopped(&who, &[&held, "before it is thawed"]);
     freeze(false);
     scene.gone(&who);
     fs::remove_dir(&group).unwrap();
@@ -141,11 +143,94 @@ fn frozen_by_somebody_else_with_cgroup_v2() {
     frozen_by_somebody_else(true);
 }
 
+/// In a write to a file system that somebody has frozen, as backup programs do: see fsfreeze(8).
+#[test]
+fn writing_to_a_frozen_file_system() {
+    let sandbox = Sandbox::new("fsfreeze", Family::Ours).unwrap();
+    let run = "#!/bin/sh\necho $$ >>starts\nwhile [ ! -e go ]; do sleep 0.05; done\n\
+        rm go; exec dd if=/dev/zero of=disk/file bs=1k count=1000000 2>/dev/null\n";
+    sandbox.file("squid/run", run);
+    sandbox.file("squid/timeout-kill", "500\n");
+    let (disk, place) = (sandbox.lab().join("disk"), sandbox.scan().join("squid/disk"));
+    sandbox.directory(&place);
+    let make = "truncate -s 8M \"$1\" && mke2fs -q -t ext4 \"$1\" && mount -o loop \"$1\" \"$2\"";
+    let mounted = |then: &str| {
+        let mut command = sandbox.command("unshare");
+        command.args(["-m", "sh", "-c", &format!("{make} && {then}"), "sh"]).args([&disk, &place]);
+        command
+    };
+    let tried = sandbox.finish(mounted("fsfreeze -f \"$2\" && fsfreeze -u \"$2\""));
+    if tried.code != 0 {
+        return skipped(&format!("no file system can be mounted and frozen: {}", tried.err.trim_end()));
+    }
+    let command = mounted(&format!("exec svscan {}", sandbox.scan().display()));
+    let mut scene = Scene::of(sandbox);
+    scene.scanner = Some(scene.sandbox.start_command(command));
+    scene.started("squid");
+    let who = scene.process(scene.sandbox.up("squid"));
+    let place = format!("/proc/{}/root{}", who.pid, place.display());
+    let frozen = Frozen::new(&place);
+    scene.touch("squid/go");
+    scene.state(who.pid, 'D');
+    let who = scene.process(who.pid);
+    let starts = scene.starts("squid");
+    scene.cannot_be_stopped(&who, &["state D: nothing can end it before it returns from "]);
+    drop(frozen);
+    scene.gone(&who);
+    scene.count("squid/starts", starts + 1);
+    scene.svc("-d", "squid");
+    scene.sandbox.down("squid");
+    fs::remove_dir(scene.path("squid/disk")).unwrap();
+    scene.close();
+}
+
+/// A file system in which nobody can write as long as this lasts.
+struct Frozen(fs::File);
+
+impl Frozen {
+    fn new(place: &str) -> Self {
+        // held, so that it can be thawed whatever becomes of those who see the mount
+        let frozen = Frozen(fs::File::open(place).unwrap());
+        frozen.set("-f");
+        frozen
+    }
+
+    fn set(&self, option: &str) {
+        let path = format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd());
+        assert!(Command::new("fsfreeze").args([option, &path]).status().unwrap().success());
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.set("-u");
+    }
+}
+
+/// A parent that waits for its child in vfork(2) is in state D too, and can be killed: kernel, `TASK_KILLABLE`.
+#[test]
+fn waiting_for_a_stopped_child_in_vfork() {
+    let scene = Sandbox::new("vfork", Family::Ours).unwrap();
+    let program = match program(&scene, "vfork") {
+        Ok(program) => program,
+        Err(why) => return skipped(&why),
+    };
+    scene.file("squid/run", &format!("#!/bin/sh\necho $$ >>starts\nexec {}\n", program.display()));
+    scene.file("squid/timeout-kill", "500\n");
+    let mut scene = Scene::of(scene);
+    scene.open();
+    let pid = scene.started("squid");
+    scene.state(pid, 'D');
+    let said = scene.stop();
+    assert_eq!(said.code, 0, "{said:?}");
+    scene.close();
+}
+
 /// By a debugger that attends to nothing: killed, it stays a zombie that its parent can't reap. See ptrace(2).
 #[test]
 fn held_by_a_debugger() {
     let scene = squid("traced", scene::STAYS);
-    let program = match program(&scene.sandbox) {
+    let program = match program(&scene.sandbox, "hold") {
         Ok(program) => program,
         Err(why) => return skipped(&why),
     };

@@ -139,17 +139,38 @@ fn unreaped_by(stat: &Stat) -> String {
     format!("{pid} {command} {does}")
 }
 
+/// The cgroup in which a process is held that waits there: in the freezer of v1, from which nothing but a thaw lets it
+/// go, or frozen in v2, where a kill reaches it.
+fn frozen_in(pid: i32, waiting: &str) -> Option<String> {
+    let controller = match waiting {
+        "__refrigerator" => "freezer",
+        "do_freezer_trap" => "",
+        _ => return None,
+    };
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let group = groups.lines().find_map(|line| {
+        let (controllers, group) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|one| one == controller).then_some(group)
+    });
+    group.map(|group| super::terminal::clean(group).into())
+}
+
 /// A line for somebody who should be gone: `123 mysqld (state S)`, and what holds up the one that can't be
 /// ended.
 pub(super) fn left_over(member: &Member) -> String {
     let stat = &member.stat;
     let waiting = std::fs::read_to_string(format!("/proc/{}/wchan", stat.pid)).unwrap_or_default();
-    let state = match stat.state {
-        b'Z' => format!("state Z: it has ended, but {}", unreaped_by(stat)),
-        b'D' if !waiting.is_empty() && waiting != "0" => {
+    let frozen = frozen_in(stat.pid, &waiting);
+    let state = match (stat.state, frozen) {
+        (b'Z', _) => format!("state Z: it has ended, but {}", unreaped_by(stat)),
+        (b'D', Some(group)) => {
+            format!("state D: frozen in cgroup {group}, nothing can end it before it is thawed")
+        }
+        (state, Some(group)) => format!("state {}: frozen in cgroup {group}", char::from(state)),
+        (b'D', None) if !waiting.is_empty() && waiting != "0" => {
             format!("state D: nothing can end it before it returns from {waiting}")
         }
-        state => format!("state {}", char::from(state)),
+        (state, None) => format!("state {}", char::from(state)),
     };
     let stray = if member.strayed { ", stray" } else { "" };
     format!("{} {} ({state}{stray})", stat.pid, super::terminal::clean(&stat.command))
