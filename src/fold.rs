@@ -10,6 +10,7 @@ use cgroup::strays::{Person, Search, Stray};
 use cgroup::subtree::Tree;
 use cgroup::walk::Walk;
 use cgroup::{Containment, Entry, Group, House, Rung};
+use nix::sys::signal::Signal;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -18,6 +19,9 @@ use std::time::{Duration, Instant};
 use sys::foldroot::FoldRoot;
 use sys::process::{Identity, Pidfd, Stat};
 use sys::{Errno, Fail};
+
+/// How long people have to end when everything does.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What keeps the services of this supervisor in: found once, at start.
 pub struct Fence {
@@ -47,14 +51,24 @@ impl Fence {
         self.containment.rung
     }
 
-    /// At the end of everything, those who were set aside go too: this waits for them, at most five seconds.
+    /// At the end of everything, those who were set aside go too: they are told as at the end of a login session (TERM,
+    /// HUP for shells, which ignore TERM, CONT), have [`FAREWELL`] to end, and are killed then, which is waited for as
+    /// long again at most.
     pub fn end_people(&mut self) {
         let Some(house) = self.house() else { return };
         let mut people = Group::people();
-        let end = Instant::now() + Duration::from_secs(5);
-        while people.remove(house) == Err(Errno::EBUSY) && Instant::now() < end {
-            let _ = people.kill(house);
-            std::thread::sleep(Duration::from_millis(1));
+        let told = people.members(house).unwrap_or_default();
+        for person in told.into_iter().filter_map(Identity::of).filter_map(|who| Pidfd::of(who).ok()) {
+            for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCONT] {
+                let _ = person.signal(signal);
+            }
+        }
+        let begin = Instant::now();
+        while people.remove(house) == Err(Errno::EBUSY) && begin.elapsed() < 2 * FAREWELL {
+            if begin.elapsed() > FAREWELL {
+                let _ = people.kill(house);
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 

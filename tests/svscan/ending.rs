@@ -5,9 +5,10 @@ use nix::unistd::Pid;
 
 use pinfold::machine::{Leader, Phase};
 
-use super::common::expect;
+use super::common::cgroups::Hierarchy;
 use super::common::processes::Process;
-use super::scene::{COUNTS, LOGS, STAYS, Scene, assert_counted};
+use super::common::{expect, is_root, skipped};
+use super::scene::{COUNTS, LOGS, STARTED, STAYS, Scene, assert_counted};
 
 /// Says three lines when it is told to end, and takes its time until `go` is there.
 const LAST_WORDS: &str = r#"#!/bin/sh
@@ -238,4 +239,44 @@ fn a_logger_that_reads_no_end_of_file_is_told_also_after_others_have_gone() {
         scene.started(service);
     }
     scene.end();
+}
+
+/// People who were set aside at a restart end with everything: told first, as at the end of a session, and killed if
+/// they do not heed it.
+#[test]
+fn people_are_told_before_they_are_killed() {
+    let mut scene = Scene::new("people");
+    let person = |name: &str, traps: &str| {
+        format!(
+            "sh -c 'echo 12345 >/proc/self/loginuid && {traps} && echo $$ >{name} && while :; do sleep 0.1; done' >/dev/null 2>&1 &\n"
+        )
+    };
+    let polite = person("polite", "trap \"echo told >>told; exit\" TERM HUP");
+    let shell = person("shell", "trap \"\" TERM && trap \"echo hung up >>told; exit\" HUP");
+    let deaf = person("deaf", "trap \"\" TERM HUP");
+    let run = format!("{STARTED}[ -e shell ] || {{ {polite}{shell}{deaf}:; }}\nexec sleep 1000000\n");
+    scene.sandbox.file("squid/run", &run);
+    scene.open();
+    let squid = scene.started("squid");
+    let login_uid = format!("/proc/{squid}/loginuid");
+    let can_be_set = is_root() && std::fs::read_to_string(&login_uid).is_ok_and(|uid| uid == "4294967295");
+    if !can_be_set || Hierarchy::find(true).is_none() {
+        return skipped("needs root, cgroup v2 and a login uid that is not set");
+    }
+    let names = ["polite", "shell", "deaf"];
+    let people = names.map(|name| {
+        let pid = scene.count(&format!("squid/{name}"), 1)[0].parse().unwrap();
+        scene.process(pid)
+    });
+    scene.svc("-t", "squid");
+    scene.other("squid", squid);
+    assert!(people.iter().all(Process::is_alive), "{}", scene.sandbox.reports());
+    scene.svc("-d", "squid");
+    scene.sandbox.down("squid");
+    assert!(people.iter().all(Process::is_alive), "{}", scene.sandbox.reports());
+    scene.end();
+    let mut told = scene.lines("squid/told");
+    told.sort();
+    assert_eq!(told, ["hung up", "told"]);
+    assert!(!people.iter().any(Process::is_alive));
 }
