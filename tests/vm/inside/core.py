@@ -146,7 +146,7 @@ def ends(place):
     start_all(place)
     place.stop()
     check(place.is_gone(), 'svscan is still there')
-    left = [shown(pid) for pid in place.yard.holders()]
+    left = [shown(pid) for pids in place.yard.crowd().values() for pid in pids]
     check(not left, f'left: {left}; {place.messages()}')
     # as pinfold names it after the directory: `/` becomes `-`, and `-` is escaped
     house = 'pinfold.' + place.yard.directory[1:].replace('-', '\\x2d').replace('/', '-')

@@ -8,8 +8,10 @@ import traceback
 
 sys.dont_write_bytecode = True
 
+import containers  # noqa: E402
 import core  # noqa: E402
-import login  # noqa: E402
+import people  # noqa: E402
+import switches  # noqa: E402
 from places import (READ_ONLY, ROOTLESS, Inittab, OpenRc, Place, Process1, Unit, UserUnit,  # noqa: E402
                     namespaced, unprivileged)
 from yard import BIN, HOST, call, pids, read, until  # noqa: E402
@@ -57,14 +59,23 @@ def systemd(label, rung='kill'):
 
 
 def sessions(label):
-    """A system service, and login sessions through another."""
-    side_by_side(lambda: keep(Unit(label)), lambda: login.scene(label))
+    """A system service; beside it others, from which sessions are opened, and containers are started."""
+    def others():
+        keep(Unit(label))
+        people.scene(Unit(f'{label} people'), label)
+        containers.scene(label)
+    side_by_side(others, lambda: switches.scene(label))
+
+
+def advised(*prefix):
+    """What doctor advises in a unit there."""
+    said = call('systemd-run', '--wait', '--pipe', '-q', '-p', 'Delegate=yes', *prefix, f'{BIN}/pinfold', 'doctor')[1]
+    return said.partition('advice: ')[2].partition('\n')[0] or 'true'
 
 
 def confined(_):
     """Under one systemd, in all that may confine a supervisor there."""
-    # the kernel mounts no file system over itself
-    mount = 'umount /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup'
+    mount = advised('unshare', '-Cm')
     places = [
         UserUnit('`systemd --user`, delegated', 'tester'),
         Place('ordinary user, nothing delegated', 'tester', prefix=unprivileged('tester'), rung='subtree',
@@ -101,7 +112,7 @@ def bare(_):
 
 
 def sysvinit(label):
-    side_by_side(lambda: keep(Inittab(label)), lambda: login.without_logind(label))
+    side_by_side(lambda: keep(Inittab(label)), lambda: people.scene(Place(f'{label} people'), label))
 
 
 def openrc(label):
@@ -128,8 +139,8 @@ def reaps(_):
     core.check(until(lambda: pid not in pids()), f'not reaped: {read(f"/proc/{pid}/status")}')
 
 
-SCENES = {'systemd': systemd, 'sessions': sessions, 'confined': confined, 'bare': bare, 'sysvinit': sysvinit, 'openrc': openrc,
-          'process1': process1}
+SCENES = {'systemd': systemd, 'sessions': sessions, 'confined': confined, 'bare': bare, 'sysvinit': sysvinit,
+          'openrc': openrc, 'process1': process1}
 
 if __name__ == '__main__':
     install()

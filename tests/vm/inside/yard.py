@@ -7,7 +7,7 @@ import time
 BIN = '/usr/local/bin'
 HOST = '/mnt/host/share'
 # Emulated, and on a machine that may have other things to do.
-PATIENCE = 120
+PATIENCE = 300
 
 # What every run script begins with: no older generation may be alive, then its own mark is taken, a locked
 # file that is open in everybody who descends from it.
@@ -27,12 +27,15 @@ class Broken(Exception):
 
 def until(condition, seconds=PATIENCE):
     """The first true value of `condition()`; its last value when the time is over."""
-    end = time.monotonic() + seconds
+    begun = time.monotonic()
     while True:
+        asked = time.monotonic()
         value = condition()
-        if value or time.monotonic() > end:
+        now = time.monotonic()
+        if value or now > begun + seconds:
             return value
-        time.sleep(0.05)
+        # whoever is waited for needs the processor more
+        time.sleep(max(0.05, 2 * (now - asked)))
 
 
 def call(*words, **options):
@@ -52,7 +55,7 @@ def read(path):
 
 
 def pids():
-    return [int(name) for name in os.listdir('/proc') if name.isdigit()]
+    return sorted(int(name) for name in os.listdir('/proc') if name.isdigit())
 
 
 def shown(pid):
@@ -66,14 +69,12 @@ def position(pid):
     return (read(f'/proc/{pid}/cgroup').strip().splitlines() or [''])[-1]
 
 
-def open_files(pid):
-    found = []
+def mark(pid):
+    """The file that the run script from which it descends has locked, see BEGIN; empty if there is none."""
     try:
-        for number in os.listdir(f'/proc/{pid}/fd'):
-            found.append(os.readlink(f'/proc/{pid}/fd/{number}'))
+        return os.readlink(f'/proc/{pid}/fd/9')
     except OSError:
-        pass  # it has ended meanwhile
-    return found
+        return ''  # also when it has ended
 
 
 class Yard:
@@ -114,11 +115,18 @@ class Yard:
         os.chmod(path, mode)
         self.give(path)
 
-    def holders(self, *services):
-        """Everybody alive who descends from a run script of these services; of any, if none is named."""
-        wanted = [f'{self.lab}/marks/{name}.' for name in services or ['']]
-        wanted = tuple(one if services else f'{self.lab}/marks/' for one in wanted)
-        return [pid for pid in pids() if any(path.startswith(wanted) for path in open_files(pid))]
+    def crowd(self):
+        """Everybody alive who descends from a run script, by service: in one look, since there may be many."""
+        found, start = {}, f'{self.lab}/marks/'
+        for pid in pids():
+            taken = mark(pid)
+            if taken.startswith(start):
+                found.setdefault(taken[len(start):].rpartition('.')[0], []).append(pid)
+        return found
+
+    def holders(self, service):
+        """Everybody alive who descends from this one's run script."""
+        return self.crowd().get(service, [])
 
     def generations(self, service):
         names = os.listdir(f'{self.lab}/marks')
@@ -132,8 +140,8 @@ class Yard:
         """
         found = self.holders(service)
         for pid in pids():
-            if pid not in found and f'{service}.' in read(f'/proc/{pid}/cmdline') \
-                    and self.lab in read(f'/proc/{pid}/cmdline'):
+            words = read(f'/proc/{pid}/cmdline')
+            if pid not in found and f'{service}.' in words and self.lab in words:
                 found.append(pid)
         for name in self.generations(service):
             with open(f'{self.lab}/marks/{name}') as file:
@@ -142,10 +150,6 @@ class Yard:
                 except OSError:
                     found = found or [0]  # held, by somebody who is in no list
         return ', '.join(shown(pid) if pid else 'the lock is held' for pid in found)
-
-    def said(self, words):
-        """How many have said this."""
-        return sum(line.endswith(words) for line in read(f'{self.lab}/events').splitlines())
 
     def overlaps(self):
         return [line for line in read(f'{self.lab}/events').splitlines() if 'overlaps' in line]
