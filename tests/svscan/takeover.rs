@@ -30,6 +30,14 @@ impl Scene {
         });
     }
 
+    /// Waits until somebody hears what this service is told: the table says first who is there.
+    fn controlled(&self, service: &str) {
+        self.sandbox.wait_for(&format!("{service} to be controlled"), || {
+            let said = self.sandbox.run("svok", [service]);
+            expect(said.code == 0, said)
+        });
+    }
+
     fn every_process(&self) -> [Process; 3] {
         [self.guardian(), self.supervisor(), self.catcher()]
     }
@@ -285,6 +293,7 @@ fn started_in_another_cgroup_it_still_finds_who_belongs_to_a_service() {
     scene.scanner = Some(scene.sandbox.start_command(command));
     scene.taken_over();
     assert_eq!((scene.sandbox.up("leaves"), scene.copies("leaves").len()), (before, 2));
+    scene.controlled("leaves");
     scene.svc("-d", "leaves");
     scene.sandbox.down("leaves");
     assert_eq!(scene.copies("leaves").len(), 0);
