@@ -36,7 +36,8 @@ pub fn make(directory: &Path) -> Result<PathBuf, Fail> {
             .mode(0o755)
             .create(place)
             .map_err(|e| Fail::io("make directory", place, &e))?;
-        if !is_safe(place, place == &base) {
+        let found = resolve::find(place).map_err(|e| Fail::at("look at", place, e))?;
+        if !is_ours(&found, place == &base) {
             return Err(Fail::at("trust the directory of another user,", place, Errno::EPERM));
         }
     }
@@ -46,7 +47,10 @@ pub fn make(directory: &Path) -> Result<PathBuf, Fail> {
 /// Whether nobody but root and this user can change what they have there: it is theirs, and only they may write to
 /// it; others, too, to a `shared` one, if what is there is its owner's to remove (as in `/tmp`).
 pub fn is_safe(place: &Path, shared: bool) -> bool {
-    let Ok(found) = resolve::find(place) else { return false };
+    resolve::find(place).is_ok_and(|found| is_ours(&found, shared))
+}
+
+fn is_ours(found: &resolve::Found, shared: bool) -> bool {
     let (owner, mode) = (found.stat.st_uid, found.stat.st_mode);
     let is_ours = owner == 0 || owner == nix::unistd::geteuid().as_raw();
     found.is_directory() && is_ours && (mode & 0o022 == 0 || shared && mode & 0o1000 != 0)

@@ -25,6 +25,25 @@ use sys::{Errno, Fail};
 /// a guardian when its supervisor died is let go by the kernel only a moment later.
 const PATIENCE_MS: u64 = 5000;
 
+/// A handle on this process; `None` if it is gone. Where that can't be found out, it is tried until then.
+fn find(who: Identity, until: u64) -> Result<Option<Process>, Fail> {
+    loop {
+        match Pidfd::of(who) {
+            Ok(pidfd) => return Ok(Some(Process { who, pidfd })),
+            Err(errno) => {
+                let fail = Fail::of("look at a leader", errno);
+                if !fail.is_lack() {
+                    return Ok(None);
+                }
+                if monotonic_ms() >= until {
+                    return Err(fail);
+                }
+                std::thread::sleep(Duration::from_millis(5)); // bounded, and at start-up only
+            }
+        }
+    }
+}
+
 /// A lock that somebody has, or a lack.
 fn may_pass(fail: &Fail) -> bool {
     fail.errno == Errno::EAGAIN || fail.is_lack()
@@ -56,6 +75,7 @@ impl Supervisor {
                 }
             }
         }
+        self.drop_forgotten(&mut kept);
         self.take_pipes(kept);
         self.find_pipes(&taken);
         self.join_logs();
@@ -64,7 +84,7 @@ impl Supervisor {
             .filter_map(|say| if let Say::Ended(who, ending) = say { Some((who, ending)) } else { None })
             .collect();
         for (index, record) in taken {
-            self.resume(index, &record, &ends);
+            self.resume(index, &record, &ends, until)?;
         }
         for (who, ending) in ends {
             self.orphan_ended(who, ending);
@@ -129,6 +149,18 @@ impl Supervisor {
         match &self.task {
             Task::Directory(directory) => directory.join(OsStr::from_bytes(name)),
             Task::One(directory) => directory.clone(),
+        }
+    }
+
+    /// Has the guardian close what it keeps of services that were forgotten: whoever forgot them may have died before
+    /// that could be said.
+    fn drop_forgotten(&mut self, kept: &mut Kept) {
+        let has_log = |name: &[u8]| self.by_name.contains_key(&[name, b"/log"].concat());
+        let is_known =
+            |key: &Key| self.by_name.contains_key(&key.name) || (key.kind == Kind::Log && has_log(&key.name));
+        let forgotten: Vec<Key> = kept.extract_if(|key, _| !is_known(key)).map(|(key, _)| key).collect();
+        for key in forgotten {
+            self.unkeep(key.kind, &key.name);
         }
     }
 
@@ -205,9 +237,15 @@ impl Supervisor {
 
     /// Finds the recorded process, and tells the machine: first that the service has been adopted, then, if the
     /// process is gone, that it is.
-    fn resume(&mut self, index: u32, record: &Record, ends: &[(Identity, Ending)]) {
+    fn resume(
+        &mut self,
+        index: u32,
+        record: &Record,
+        ends: &[(Identity, Ending)],
+        until: u64,
+    ) -> Result<(), Fail> {
         let finishing = matches!(record.state.phase, Phase::Finishing { .. });
-        let found = record.leader.and_then(|who| Some(Process { who, pidfd: Pidfd::of(who).ok()? }));
+        let found = record.leader.map_or(Ok(None), |who| find(who, until))?;
         let lost = record.leader.filter(|_| found.is_none());
         if let Some(process) = found {
             let told = ends.iter().any(|(ended, _)| *ended == process.who);
@@ -218,7 +256,7 @@ impl Supervisor {
         self.hear_what_was_reported(index, lost);
         let emptied = self.take_members(index);
         self.arm(index);
-        let Some(service) = self.service(index) else { return };
+        let Some(service) = self.service(index) else { return Ok(()) };
         let there = service.leader.is_some() || service.finish.is_some() || service.held.is_some();
         let expected = finishing || service.state.phase.has_leader();
         let gone = lost.filter(|_| expected && !there);
@@ -226,6 +264,7 @@ impl Supervisor {
         if let Some(who) = gone {
             self.ended_unseen(index, who, finishing, emptied);
         }
+        Ok(())
     }
 
     /// What the fold root said meanwhile: who the leader is, or how the one that is `lost` has ended.

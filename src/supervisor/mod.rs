@@ -48,6 +48,7 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use sys::clock::monotonic_ms;
+use sys::process::Identity;
 use sys::signals::Signals;
 use sys::spawn::Spawner;
 use sys::{Errno, Fail};
@@ -93,6 +94,8 @@ impl Task {
 /// The supervisor.
 pub struct Supervisor {
     task: Task,
+    /// Ourselves.
+    me: Identity,
     /// Held by the one supervisor that there is.
     seat: OwnedFd,
     run: PathBuf,

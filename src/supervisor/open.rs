@@ -42,6 +42,8 @@ impl Supervisor {
             Some(line) => Some(Line::from_fd(sys::spawn::above_tray(std::os::fd::AsFd::as_fd(&line))?)),
             None => None,
         };
+        let me = Identity::look(std::process::id() as i32).and_then(|me| me.ok_or(Errno::ESRCH));
+        let me = me.map_err(|e| Fail::of("look at /proc", e))?;
         let seat = sys::spawn::above_tray(std::os::fd::AsFd::as_fd(&seat))?;
         let mut spawner = Spawner::new()?;
         if let Some((soft, hard)) = limit {
@@ -69,6 +71,7 @@ impl Supervisor {
             signals: Signals::take(&chosen)?,
             environment: crate::environment::inherited(),
             task,
+            me,
             seat,
             run,
             spawner,
@@ -152,7 +155,7 @@ impl Supervisor {
         let containment = &self.fence.containment;
         let head = Head {
             boot: sys::clock::boot_id(),
-            supervisor: Identity::of(std::process::id() as i32),
+            supervisor: Some(self.me),
             guardian: self.guardian_pid().and_then(Identity::of),
             directory: self.task.directory().as_os_str().as_bytes().to_vec(),
             containment: containment.rung.name().to_owned(),

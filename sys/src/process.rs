@@ -22,6 +22,18 @@ impl Identity {
         Stat::read(pid).map(|stat| stat.identity())
     }
 
+    /// The same; an error if that can't be found out, for lack of descriptors or memory.
+    pub fn look(pid: i32) -> Result<Option<Identity>, Errno> {
+        let error = match std::fs::File::open(format!("/proc/{pid}/stat")) {
+            Ok(mut file) => return Ok(Stat::from_file(&mut file).map(|stat| stat.identity())),
+            Err(error) => error,
+        };
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+            errno => Err(errno.unwrap_or(Errno::EIO)),
+        }
+    }
+
     /// Whether this very process still exists (a zombie does).
     pub fn exists(self) -> bool {
         Identity::of(self.pid) == Some(self)
@@ -41,10 +53,11 @@ impl Pidfd {
         Ok(Pidfd(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
     }
 
-    /// A handle on exactly this process: opened, then checked to be still the same one.
+    /// A handle on exactly this process: opened, then checked to be still the same one. `ESRCH` if it is not there any
+    /// more; anything else leaves that open.
     pub fn of(who: Identity) -> Result<Pidfd, Errno> {
         let pidfd = Pidfd::open(who.pid)?;
-        if who.exists() { Ok(pidfd) } else { Err(Errno::ESRCH) }
+        if Identity::look(who.pid)? == Some(who) { Ok(pidfd) } else { Err(Errno::ESRCH) }
     }
 
     /// Sends a signal. `ESRCH` if the process has been reaped, `EPERM` if it is not ours to signal.
@@ -130,9 +143,12 @@ pub struct Stat {
 impl Stat {
     /// Reads it; `None` if there is no such process.
     pub fn read(pid: i32) -> Option<Stat> {
+        Stat::from_file(&mut std::fs::File::open(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    fn from_file(file: &mut std::fs::File) -> Option<Stat> {
         // 15 bytes of name and 52 numbers fit; the fields we want are among the first 22.
         let mut buffer = [0u8; 1024];
-        let mut file = std::fs::File::open(format!("/proc/{pid}/stat")).ok()?;
         let length = file.read(&mut buffer).ok()?;
         Stat::parse(&buffer[..length])
     }

@@ -30,7 +30,7 @@ fn all_killed(scene: &mut Scene) {
 fn started_anew(scene: &Scene, before: &[(&str, i32)]) {
     for (service, pid) in before {
         scene.count(&format!("{service}/starts"), 2);
-        assert_ne!(scene.started(service), *pid);
+        scene.other(service, *pid);
         assert_eq!(scene.text(&format!("{service}/overlaps")), "", "{}", scene.sandbox.reports());
         assert!(Process::look(*pid).is_none_or(|one| !one.is_alive()));
     }
