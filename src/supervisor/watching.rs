@@ -1,10 +1,11 @@
 //! What epoll is asked to watch. What it can't be told for now (no memory, too many watches: epoll_ctl(2)) is told
-//! it again every second: nobody stays unheard.
+//! it again every second, and looked at by poll(2) until then: nobody stays unheard.
 
 use super::timers::Kind;
 use super::{Source, Supervisor};
 use crate::machine::Ms;
 use crate::say;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -33,7 +34,9 @@ impl Supervisor {
                 if sources.is_empty() && self.unheard.next.is_none() {
                     say::warning(&format!("{}; trying again", Fail::of("watch a descriptor", errno)));
                 }
-                sources.push(source);
+                if !sources.contains(&source) {
+                    sources.push(source);
+                }
             }
         }
     }
@@ -52,11 +55,14 @@ impl Supervisor {
         }
     }
 
-    /// What has come meanwhile is heard then: epoll tells what is, not what changes.
+    /// Tells epoll again, and takes what has come: slowly, everybody is heard meanwhile.
     pub(super) fn watch_again(&mut self) {
         for source in self.unheard.sources.take() {
-            if let Some(fd) = self.descriptor(source) {
-                self.watch(fd, source);
+            let Some(fd) = self.descriptor(source) else { continue };
+            let speaks = poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(1);
+            self.watch(fd, source);
+            if speaks {
+                self.heed(source);
             }
         }
         self.unheard.next = None;
