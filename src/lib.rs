@@ -12,6 +12,7 @@ pub mod fold;
 pub mod guardian;
 pub mod guardian_line;
 pub mod import;
+pub mod journal;
 pub mod limits;
 pub mod machine;
 pub mod notice;

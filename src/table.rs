@@ -13,7 +13,7 @@ use sys::process::Identity;
 use sys::{Errno, Fail, files};
 
 /// The form of head and records; another form is no table of ours.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"pinfold3");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"pinfold4");
 /// The file's name in the run directory.
 pub const NAME: &str = "table";
 
@@ -36,6 +36,8 @@ pub struct Head {
     pub cannot_catch: String,
     /// When this supervisor, or this image of it, began: milliseconds on the monotonic clock.
     pub since: u64,
+    /// Services without a logger write to systemd's journal, under their names.
+    pub journal: bool,
 }
 
 /// The supervisor's side of it.
@@ -137,6 +139,7 @@ impl Head {
         put.text(&self.house, 256);
         put.text(self.cannot_catch.as_bytes(), 256);
         put.u64(self.since);
+        put.u8(u8::from(self.journal));
         let sum = crate::place::hash(&bytes[..SIZE - 8]);
         bytes[SIZE - 8..].copy_from_slice(&sum.to_le_bytes());
         bytes
@@ -161,7 +164,8 @@ impl Head {
         let house = take.text(256)?;
         let cannot_catch = String::from_utf8_lossy(&take.text(256)?).into_owned();
         let since = take.u64()?;
-        Some(Head { boot, supervisor, guardian, directory, containment, house, cannot_catch, since })
+        let journal = take.u8()? != 0;
+        Some(Head { boot, supervisor, guardian, directory, containment, house, cannot_catch, since, journal })
     }
 }
 

@@ -9,6 +9,8 @@ mod common;
 mod deaths;
 #[path = "svscan/ending.rs"]
 mod ending;
+#[path = "svscan/journal.rs"]
+mod journal;
 #[path = "svscan/lost.rs"]
 mod lost;
 #[path = "svscan/manager.rs"]

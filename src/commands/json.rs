@@ -23,6 +23,7 @@ struct Supervisor {
     containment: String,
     cannot_catch: String,
     run_directory: String,
+    journal: bool,
 }
 
 /// A service.
@@ -147,6 +148,7 @@ fn supervisor(keeper: &Keeper) -> Supervisor {
         containment: keeper.head.containment.clone(),
         cannot_catch: keeper.head.cannot_catch.clone(),
         run_directory: keeper.run.display().to_string(),
+        journal: keeper.head.journal,
     }
 }
 

@@ -22,6 +22,13 @@ const MOST: u64 = 64 * 1024;
 /// Where a service's words are written down, and what stood there before.
 pub(super) struct LastWords {
     sources: Vec<(PathBuf, Vec<u8>)>,
+    /// Its name in the journal, where that is where its words go.
+    journal: Option<String>,
+}
+
+/// Where else to look.
+pub(super) fn in_journal(name: &str) -> String {
+    format!("in the journal: journalctl -t {}", clean(name))
 }
 
 impl LastWords {
@@ -32,7 +39,9 @@ impl LastWords {
             let before = tail(&path);
             (path, before)
         };
-        LastWords { sources: sources(&service.directory, entry).map(remember).collect() }
+        let journal = service.entry.as_ref().filter(|entry| entry.head.journal);
+        let journal = journal.map(|entry| String::from_utf8_lossy(&entry.name).into_owned());
+        LastWords { sources: sources(&service.directory, entry).map(remember).collect(), journal }
     }
 
     /// The last lines of what was added since.
@@ -42,7 +51,8 @@ impl LastWords {
         }
         let begin = monotonic_ms();
         let mut said = self.added();
-        let mut until = begin + if said.is_empty() { PATIENCE_MS } else { QUIET_MS };
+        let mut until =
+            begin + if said.is_empty() && self.journal.is_none() { PATIENCE_MS } else { QUIET_MS };
         while monotonic_ms() < until && !vigil.is_interrupted() {
             vigil.wait(until, &[]);
             let now_said = self.added();
@@ -51,7 +61,10 @@ impl LastWords {
                 until = (monotonic_ms() + QUIET_MS).min(begin + PATIENCE_MS);
             }
         }
-        lines(&said)
+        match &self.journal {
+            Some(name) if said.is_empty() => vec![in_journal(name)],
+            _ => lines(&said),
+        }
     }
 
     fn added(&self) -> Vec<u8> {

@@ -4,7 +4,7 @@ use super::failure::{Failure, NO, NOT_RUNNING, OK};
 use super::rows::{self, Known, Row};
 use super::tables::Life;
 use super::terminal::{Paint, Table};
-use super::{cli, json, reason};
+use super::{cli, json, last_words, reason};
 use crate::machine::{Cause, Phase};
 use crate::record::Record;
 use clap::{ArgMatches, Command};
@@ -109,7 +109,11 @@ fn is_failing(row: &Row) -> bool {
 /// The last lines of its output, where that is known.
 fn said(row: &Row) -> Vec<String> {
     let lines = row.closer.iter().flat_map(|closer| &closer.last_lines);
-    lines.map(|line| format!("said: {line}")).collect()
+    let said: Vec<String> = lines.map(|line| format!("said: {line}")).collect();
+    match row.keeper() {
+        Some(keeper) if said.is_empty() && keeper.head.journal => vec![last_words::in_journal(&row.name)],
+        _ => said,
+    }
 }
 
 /// What the service uses, as far as the kernel counts it.

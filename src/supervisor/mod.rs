@@ -11,6 +11,7 @@ mod ends;
 mod keeping;
 mod mail;
 mod open;
+mod output;
 mod perform;
 mod pipes;
 mod publish;
@@ -31,6 +32,7 @@ mod upgrade;
 mod watching;
 
 use crate::fold::{Fence, Fold};
+use crate::journal::Journal;
 use crate::machine::{self, Action, Actions, Event, Ms, State};
 use crate::say;
 use crate::table::Table;
@@ -122,6 +124,8 @@ pub struct Supervisor {
     pipes: HashMap<Vec<u8>, service::Pipe>,
     scan: Scan,
     environment: Vec<CString>,
+    /// The journal, where our own standard error goes there.
+    journal: Option<Journal>,
     shutdown: Option<Shutdown>,
     /// Folds of start checks that have ended or will.
     rubbish: Vec<(i32, Fold)>,

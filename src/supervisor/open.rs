@@ -59,6 +59,8 @@ impl Supervisor {
         let before = table::read(&run).ok().filter(|view| view.head.boot == sys::clock::boot_id());
         let chosen = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
         let earlier = before.as_ref().map(|view| Path::new(OsStr::from_bytes(&view.head.house)));
+        let environment = crate::environment::inherited();
+        let journal = crate::journal::Journal::of_stderr(&environment);
         let containment = contain(&task, earlier, &mut spawner);
         if let Some(house) = earlier {
             is_reached(house, &containment)?;
@@ -69,7 +71,8 @@ impl Supervisor {
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|e| Fail::of("set up epoll", e))?,
             unheard: Default::default(),
             signals: Signals::take(&chosen)?,
-            environment: crate::environment::inherited(),
+            journal: journal.filter(|_| matches!(task, Task::Directory(_))),
+            environment,
             task,
             me,
             seat,
@@ -165,6 +168,7 @@ impl Supervisor {
                 .map_or(Vec::new(), |house| house.path().as_os_str().as_bytes().to_vec()),
             cannot_catch: containment.cannot_catch.join("; "),
             since: self.since,
+            journal: self.journal.is_some(),
         };
         if let Err(errno) = self.table.put_head(&head) {
             say::warning(&Fail::at("write", &self.run.join(table::NAME), errno).to_string());

@@ -1,5 +1,6 @@
 //! Scripts beside a service: `control/LETTER` before a signal, `start` as the check after a restart.
 
+use super::output;
 use super::service::{Process, Purpose, Script};
 use super::timers::Kind;
 use super::{Role, Supervisor};
@@ -96,14 +97,13 @@ impl Supervisor {
     }
 
     /// The check has a fold of its own: what it leaves behind is no part of the service.
-    fn spawn_check(&mut self, index: u32, program: Program) -> Result<Child, String> {
+    fn spawn_check(&mut self, index: u32, mut program: Program) -> Result<Child, String> {
+        let stream = self.make_way_out(index, &mut program);
         let service = self.services[index as usize].as_ref().ok_or("forgotten")?;
         let mut fold = Fold::new(&check_name(&service.name));
         let entry = fold.entry(&self.fence, false).map_err(|fail| fail.to_string())?;
         let place = entry.as_ref().map_or(Place::Here, |entry| entry.place());
-        use std::os::fd::AsFd;
-        let fds: Vec<_> =
-            service.output.iter().flat_map(|pipe| [1, 2].map(|n| (pipe.write.as_fd(), n))).collect();
+        let fds = output::both(service, stream.as_ref());
         let child = self.spawner.spawn(program, &place, &fds);
         self.rubbish.push((child.as_ref().map_or(0, |child| child.pid), fold));
         child.map_err(|errno| sys::Fail::of("start the start check", errno).to_string())

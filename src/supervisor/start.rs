@@ -1,8 +1,9 @@
 //! Starting a service's programs, and saying why one could not be started.
 
+use super::output;
 use super::roots::Prepared;
 use super::scripts::c_string;
-use super::service::{Kin, Process};
+use super::service::Process;
 use super::{Role, Source, Supervisor};
 use crate::guardian_line::Kind;
 use crate::machine::{Event, Ms};
@@ -39,7 +40,6 @@ impl Supervisor {
         self.enough_containment(index)?;
         self.take_up_log(index);
         self.renew_log_pipe(index)?;
-        self.make_output(index);
         let service = self.service(index).ok_or("forgotten")?;
         let directory = service.directory.clone();
         let mut environment = self.environment.clone();
@@ -107,29 +107,16 @@ impl Supervisor {
     pub(super) fn spawn_in_fold(
         &mut self,
         index: u32,
-        program: Program,
+        mut program: Program,
         extra: &[(BorrowedFd<'_>, i32)],
     ) -> Result<Child, Fail> {
+        let stream = self.make_way_out(index, &mut program);
         let entry = {
             let service = self.services[index as usize].as_mut().ok_or(Fail::of("start", Errno::ENOENT))?;
             service.fold.entry(&self.fence, service.slow_birth)?
         };
         let service = self.services[index as usize].as_ref().ok_or(Fail::of("start", Errno::ENOENT))?;
-        let mut fds: Vec<(BorrowedFd<'_>, i32)> = Vec::with_capacity(4);
-        match service.kin {
-            Kin::LogOf(_) => {
-                let main = service.name.strip_suffix(b"/log").unwrap_or(&service.name);
-                fds.extend(self.pipes.get(main).map(|pipe| (pipe.read.as_fd(), 0)));
-            }
-            Kin::LoggedBy(_) => fds.extend(self.pipes.get(&service.name).map(|pipe| (pipe.write.as_fd(), 1))),
-            Kin::Alone => {}
-        }
-        if let Some(output) = &service.output {
-            if !matches!(service.kin, Kin::LoggedBy(_)) {
-                fds.push((output.write.as_fd(), 1));
-            }
-            fds.push((output.write.as_fd(), 2));
-        }
+        let mut fds = output::all(&self.pipes, service, stream.as_ref());
         fds.extend_from_slice(extra);
         let place = entry.as_ref().map_or(Place::Here, |entry| entry.place());
         let path = service.directory.join(program.file.to_string_lossy().trim_start_matches("./"));

@@ -48,6 +48,32 @@ fn a_manager_hears_of_start_upgrade_and_end() {
     scene.nothing_left();
 }
 
+/// `systemctl stop` waits for as long as services take.
+#[test]
+fn a_manager_is_asked_for_more_time_while_services_end() {
+    let sandbox = Sandbox::new("more-time", Family::Ours).unwrap();
+    let path = sandbox.lab().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(bound())).unwrap();
+    let sandbox = sandbox.set("NOTIFY_SOCKET", path.to_str().unwrap());
+    let stubborn =
+        "#!/bin/sh\ntrap 'test -e go && exit' TERM\necho $$ >>starts\nwhile :; do sleep 0.05; done\n";
+    sandbox.file("squid/run", stubborn);
+    sandbox.file("squid/timeout-kill", "0\n");
+    let mut scene = Scene::of(sandbox);
+    scene.open();
+    assert!(next(&socket).starts_with("READY=1"));
+    let squid = scene.process(scene.started("squid"));
+    scene.guardian().signal(Signal::SIGTERM);
+    assert!(next(&socket).starts_with("STOPPING=1"));
+    assert_eq!(next(&socket), "EXTEND_TIMEOUT_USEC=60000000");
+    assert!(squid.is_alive());
+    scene.touch("squid/go");
+    squid.signal(Signal::SIGTERM);
+    assert_eq!(scene.scanner.as_mut().unwrap().ended(), 0, "{}", scene.sandbox.reports());
+    scene.nothing_left();
+}
+
 /// One that does not listen is not waited for.
 #[test]
 fn a_manager_that_is_deaf_holds_up_nobody() {
