@@ -22,6 +22,15 @@ impl Translation {
                 None => self.say(Level::LeftOut, &entry, "is no time"),
             }
         }
+        if kind == Type::Notify
+            && let Some(entry) = self.take("WatchdogSec")
+        {
+            match amounts::milliseconds(&entry.value) {
+                Some(Some(ms)) if ms > 0 => self.plan.file("timeout-watchdog", format!("{ms}\n")),
+                Some(_) => {}
+                None => self.say(Level::LeftOut, &entry, "is no time"),
+            }
+        }
         self.stop_signals();
         self.restarts();
     }

@@ -90,7 +90,7 @@ const NEED: &[&str] = &["Requires", "Requisite", "BindsTo", "PartOf", "Upholds",
 const ADVICE: &[(&str, &str)] = &[
     ("ExecCondition", "test it in run, which can say `exec pinfold svc -d .`"),
     ("RemainAfterExit", "means something to Type=oneshot only"),
-    ("WatchdogSec", "nobody watches for it"),
+    ("WatchdogSec", "it is watched for where Type is notify"),
     ("Sockets", "no sockets are passed: let the program open its own"),
     ("NonBlocking", "no sockets are passed: let the program open its own"),
     ("FileDescriptorStoreMax", "nobody keeps its descriptors"),

@@ -41,6 +41,20 @@ fn made(text: &str) -> Made {
 }
 
 #[test]
+fn who_notifies_is_heard_and_watched() {
+    let made_of = |rest: &str| made(&format!("[Service]\nExecStart=/bin/web\n{rest}\n"));
+    let heard = made_of("Type=notify\nWatchdogSec=1min 30s");
+    heard.has("notify", "main\n");
+    heard.has("timeout-watchdog", "90000\n");
+    assert!(heard.lines_of(Level::LeftOut).is_empty(), "{:?}", heard.remarks);
+    let unwatched = made_of("Type=notify\nWatchdogSec=0");
+    assert!(!unwatched.files.contains_key("timeout-watchdog"), "{:?}", unwatched.files);
+    let silent = made_of("WatchdogSec=30");
+    assert!(!silent.files.contains_key("timeout-watchdog") && !silent.files.contains_key("notify"));
+    assert_eq!(silent.lines_of(Level::LeftOut), [3]);
+}
+
+#[test]
 fn each_directive_becomes_what_the_guide_says() {
     let made = made(
         "[Unit]\nDescription=The web\n[Service]\nType=forking\nPIDFile=/var/run/web.pid\nUser=www\nGroup=www\n\
