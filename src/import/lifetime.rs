@@ -15,7 +15,13 @@ impl Translation {
         self.readiness(kind);
         let whole = self.take("TimeoutSec");
         for (key, file) in [("TimeoutStartSec", "timeout-up"), ("TimeoutStopSec", "timeout-kill")] {
-            let Some(entry) = self.take(key).or_else(|| whole.clone()) else { continue };
+            let Some(entry) = self.take(key).or_else(|| whole.clone()) else {
+                // systemd waits longer for word that it is ready
+                if kind == Type::Notify && file == "timeout-up" {
+                    self.plan.file(file, "90000\n");
+                }
+                continue;
+            };
             match amounts::milliseconds(&entry.value) {
                 // 0 is for ever here and there
                 Some(ms) => self.plan.file(file, format!("{}\n", ms.unwrap_or(0))),
@@ -47,10 +53,10 @@ impl Translation {
             }
             _ => self.plan.file("daemonised", "no\n"),
         }
-        let access = self.take("NotifyAccess");
-        if kind == Type::Notify && settings::lookup(b"notify").is_some() {
-            let access = access.map_or("main".to_owned(), |entry| entry.value);
-            self.plan.file("notify", format!("{access}\n"));
+        // whoever of the service speaks is heard
+        self.take("NotifyAccess");
+        if kind == Type::Notify {
+            self.plan.file("notify", "");
         }
     }
 

@@ -7,7 +7,6 @@ use super::rules;
 use super::unit::{Entry, Unit};
 use super::words::Names;
 use super::{amounts, exec};
-use crate::service::settings;
 use std::path::PathBuf;
 
 /// What a service manager is told of the start of a service.
@@ -90,8 +89,9 @@ impl Translation {
             "simple" | "exec" => Type::Simple,
             "forking" => Type::Forking,
             "oneshot" => Type::Oneshot,
-            "notify" | "notify-reload" => {
-                self.hears(&entry);
+            "notify" => Type::Notify,
+            "notify-reload" => {
+                self.say(Level::Changed, &entry, "svc -h sends HUP, and waits for nothing");
                 Type::Notify
             }
             "idle" => {
@@ -108,17 +108,6 @@ impl Translation {
                 self.say(Level::LeftOut, &entry, "no such type is known: it is taken for simple");
                 Type::Simple
             }
-        }
-    }
-
-    /// Whether somebody hears it say that it is ready.
-    fn hears(&mut self, entry: &Entry) {
-        if settings::lookup(b"notify").is_none() {
-            let text = "nobody hears it say that it is ready: it counts as started when it has been up for a while; \
-                        a script check could say more";
-            self.say(Level::LeftOut, entry, text);
-        } else if entry.value == "notify-reload" {
-            self.say(Level::Changed, entry, "svc -h sends HUP, and waits for nothing");
         }
     }
 

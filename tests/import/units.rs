@@ -44,7 +44,7 @@ fn made(text: &str) -> Made {
 fn who_notifies_is_heard_and_watched() {
     let made_of = |rest: &str| made(&format!("[Service]\nExecStart=/bin/web\n{rest}\n"));
     let heard = made_of("Type=notify\nWatchdogSec=1min 30s");
-    heard.has("notify", "main\n");
+    assert_eq!(heard.files["notify"], "");
     heard.has("timeout-watchdog", "90000\n");
     assert!(heard.lines_of(Level::LeftOut).is_empty(), "{:?}", heard.remarks);
     let unwatched = made_of("Type=notify\nWatchdogSec=0");
@@ -120,6 +120,18 @@ fn a_unit_that_asks_for_little_becomes_little() {
         "#!/bin/sh\n# made by pinfold import from web@8080.service\ncd /\nexec /bin/web\n"
     );
     assert!(made.remarks.is_empty());
+}
+
+#[test]
+fn what_says_that_it_is_ready_is_heard() {
+    let made = made(
+        "[Service]\nType=notify\nNotifyAccess=all\nWatchdogSec=30\nExecStart=/bin/a\nRestart=always\n\
+                     ExecStartPost=/bin/b\n",
+    );
+    assert_eq!(made.files["notify"], "");
+    assert_eq!((&*made.files["timeout-watchdog"], &*made.files["timeout-up"]), ("30000\n", "90000\n"));
+    made.has("start", "pinfold svc -u . && pinfold wait --ready -t 90 . || exit 1\n");
+    assert!(!made.files.contains_key("notification-fd") && made.lines_of(Level::LeftOut).is_empty());
 }
 
 #[test]
