@@ -9,6 +9,7 @@ mod commands;
 mod desk;
 mod ends;
 mod keeping;
+mod logs;
 mod mail;
 mod open;
 mod output;
