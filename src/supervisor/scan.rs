@@ -5,6 +5,7 @@ use super::timers::Kind as Timer;
 use super::{Source, Supervisor, Task};
 use crate::machine::{Command, Event, Ms, Want};
 use crate::say;
+use crate::service::Settings;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -191,7 +192,10 @@ impl Supervisor {
         service.directory = found.path().unwrap_or_else(|_| path.to_owned());
         let name = service.shown_name();
         let log = if let Kin::LoggedBy(log) = service.kin { Some(log) } else { None };
-        if !is_back {
+        if is_back {
+            // what runs was started by these; a default has stood in for each
+            service.go_by(Settings::read(&service.directory).unwrap_or_default());
+        } else {
             say::info(&format!("{name}: its directory was replaced; it counts from the next start on"));
         }
         if let Err(fail) = self.move_desk(index) {

@@ -1,6 +1,8 @@
 //! The supervisor is killed while its service is in each phase: the next one goes on just there. No second
 //! copy is started, the end of a service is noticed, a stop that had begun is finished.
 
+use std::fs;
+
 use nix::sys::signal::Signal;
 use pinfold::machine::{Leader, Phase};
 use sys::reap::Ending;
@@ -260,4 +262,28 @@ impl Gap<'_> {
     pub(crate) fn end(self) {
         self.scene.guardian().signal(Signal::SIGCONT);
     }
+}
+
+/// Its directory was somewhere else when it was taken over, and nothing could be read in it: it counts again as soon as
+/// it is back.
+#[test]
+fn settings_of_a_directory_that_is_back_count_again() {
+    let mut scene = Scene::new("moved-settings");
+    scene
+        .sandbox
+        .file("deaf/run", "#!/bin/sh\ntrap '' TERM\necho $$ >>starts\nwhile :; do sleep 0.2; done\n");
+    scene.sandbox.file("deaf/timeout-kill", "200\n");
+    scene.open();
+    let before = scene.started("deaf");
+    let away = scene.sandbox.lab().join("deaf");
+    fs::rename(scene.path("deaf"), &away).unwrap();
+    scene.lose_supervisor();
+    scene.says(&["deaf", "its name is gone"]);
+    fs::rename(&away, scene.path("deaf")).unwrap();
+    scene.guardian().signal(Signal::SIGHUP);
+    // not after the 90 s that are meant where nothing is said
+    scene.svc("-d", "deaf");
+    scene.sandbox.down("deaf");
+    assert!(scene.copies("deaf").is_empty(), "{before}");
+    scene.close();
 }
