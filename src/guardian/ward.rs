@@ -46,7 +46,7 @@ impl Ward {
             session: true,
         };
         let child = spawner.spawn(program, &Place::Here, &[(theirs.as_fd(), LINE)]).map_err(fail)?;
-        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
+        let who = child.identity();
         Ok(Ward { who, pidfd: child.pidfd, line: ours, queue, born: monotonic_ms() })
     }
 

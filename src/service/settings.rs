@@ -12,7 +12,7 @@ pub use vocabulary::{Kind, Setting, TABLE, lookup};
 use crate::machine::{Config, Daemonised, Times};
 use nix::sys::signal::Signal;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use sys::files;
 
@@ -153,17 +153,14 @@ pub const MOST_ENTRIES: usize = 1000;
 
 /// The names of [`TABLE`] that are in the directory.
 fn entries(directory: &Path) -> Result<Vec<Vec<u8>>, Unusable> {
-    let listing = files::list(directory).map_err(|fail| Unusable { what: fail.to_string() })?;
+    let names = files::names(directory).map_err(|fail| Unusable { what: fail.to_string() })?;
     let mut found: Vec<Vec<u8>> = Vec::new();
-    for (n, entry) in listing.enumerate() {
+    for (n, name) in names.enumerate() {
         if n == MOST_ENTRIES {
             return Ok(one_by_one(directory));
         }
-        if let Ok(entry) = entry {
-            let name = entry.file_name();
-            if lookup(name.as_bytes()).is_some() {
-                found.push(name.as_bytes().to_vec());
-            }
+        if lookup(name.as_bytes()).is_some() {
+            found.push(name.into_vec());
         }
     }
     Ok(found)

@@ -171,13 +171,13 @@ impl Supervisor {
             let (Some(read), Some(write)) = (fds.next(), fds.next()) else { continue };
             match key.kind {
                 Kind::Log => {
-                    self.pipes.insert(key.name, Pipe { read, write });
+                    self.pipes.insert(key.name, Pipe::of(read, write));
                 }
                 Kind::Output => {
                     if let Some(&index) = self.by_name.get(&key.name)
                         && let Some(service) = self.service(index)
                     {
-                        service.output = Some(Pipe { read, write });
+                        service.output = Some(Pipe::of(read, write));
                     }
                 }
                 Kind::Desk | Kind::Report | Kind::Ready | Kind::Mail => {}

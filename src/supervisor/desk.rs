@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use sys::spawn::above_tray;
+use sys::spawn::lift;
 use sys::{Directory, Errno, Fail, resolve};
 
 const NAME: &str = "supervise";
@@ -27,7 +27,8 @@ pub(super) struct Desk {
     ok: Option<OwnedFd>,
     /// What was last published, so that what has not changed is not written again.
     status: [u8; 20],
-    texts: u64,
+    pid: u64,
+    stat: u64,
 }
 
 /// Where a service's files are.
@@ -47,7 +48,7 @@ impl Desk {
             return Err(Fail::at("use as a file", &spot.path.join("status"), Errno::EINVAL));
         }
         let control = directory.fifo(OsStr::new(CONTROL), OsStr::new(OK), 0o600)?;
-        let control = above_tray(control.as_fd())?;
+        let control = lift(control)?;
         // one page of letters is plenty, and 0.9 kB less of kernel memory
         let _ = nix::fcntl::fcntl(&control, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096));
         let ok = open_ok(directory)?;
@@ -83,7 +84,7 @@ impl Desk {
         control: OwnedFd,
         ok: Option<OwnedFd>,
     ) -> Desk {
-        Desk { path, held, lock, control, ok, status: [0; 20], texts: 0 }
+        Desk { path, held, lock, control, ok, status: [0; 20], pid: 0, stat: 0 }
     }
 
     /// What a guardian keeps of it.
@@ -110,8 +111,8 @@ impl Desk {
 
     /// Publishes status, pid and stat, as far as they have changed.
     pub(super) fn publish(&mut self, status: [u8; 20], pid: &str, stat: &str) -> Result<(), Errno> {
-        let texts = crate::place::hash(pid.as_bytes()) ^ crate::place::hash(stat.as_bytes()).rotate_left(1);
-        if status == self.status && texts == self.texts {
+        let sums = [pid, stat].map(|text| place::hash(text.as_bytes()));
+        if (status, sums) == (self.status, [self.pid, self.stat]) {
             return Ok(());
         }
         let opened = match self.held {
@@ -119,10 +120,13 @@ impl Desk {
             None => Some(Directory::open(&self.path).map_err(|fail| fail.errno)?),
         };
         let Some(directory) = self.held.as_ref().or(opened.as_ref()) else { return Ok(()) };
-        if texts != self.texts {
-            directory.publish(OsStr::new("pid"), pid.as_bytes(), 0o644)?;
-            directory.publish(OsStr::new("stat"), stat.as_bytes(), 0o644)?;
-            self.texts = texts;
+        for (name, text, sum, last) in
+            [("pid", pid, sums[0], &mut self.pid), ("stat", stat, sums[1], &mut self.stat)]
+        {
+            if sum != *last {
+                directory.publish(OsStr::new(name), text.as_bytes(), 0o644)?;
+                *last = sum;
+            }
         }
         // status last: clients wait for it
         directory.publish(OsStr::new("status"), &status, 0o644)?;
@@ -143,7 +147,7 @@ fn open_ok(directory: &Directory) -> Result<Option<OwnedFd>, Fail> {
         return Ok(None);
     }
     let fd = directory.fifo(ok, control, 0o600)?;
-    Ok(Some(above_tray(fd.as_fd())?))
+    Ok(Some(lift(fd)?))
 }
 
 /// Finds or makes the directory for a service's files.

@@ -53,7 +53,7 @@ impl Supervisor {
     /// Service and logger know of each other.
     pub(super) fn join(&mut self, main: u32, log: u32) {
         let pipe = self.service(main).map(|service| service.name.clone());
-        let inode = pipe.and_then(|name| self.pipes.get(&name)).map_or(0, Pipe::inode);
+        let inode = pipe.and_then(|name| self.pipes.get(&name)).map_or(0, |pipe| pipe.inode);
         if let Some(service) = self.service(main) {
             service.kin = Kin::LoggedBy(log);
             service.log_inode = inode;
@@ -75,7 +75,7 @@ impl Supervisor {
             return Ok(());
         }
         self.make_log_pipe(&main)?;
-        let inode = self.pipes.get(&main).map_or(0, Pipe::inode);
+        let inode = self.pipes.get(&main).map_or(0, |pipe| pipe.inode);
         if let Some(&main) = self.by_name.get(&main)
             && let Some(service) = self.service(main)
         {

@@ -39,22 +39,28 @@ impl Supervisor {
         }
         let Some(service) = self.service(index) else { return };
         let stop = service.stop.get_or_insert_with(|| Box::new(Stop::new(now)));
+        let command = service.leader.as_ref().map_or(String::new(), command_of);
         if let Some(leader) = &service.leader {
-            let command = Stat::read(leader.who.pid).map_or(String::new(), |stat| stat.command);
             stop.meet(leader.who, &command, true, false, false);
         }
         let signal = service.settings.down_signal;
         if !self.start_control_script(index, signal, true) {
-            self.signal_to_end(index, signal);
+            self.strike(index, signal, &command);
         }
     }
 
     /// `down-signal`, then CONT, to the leader.
     pub(super) fn signal_to_end(&mut self, index: u32, signal: Signal) {
         let Some(service) = self.service(index) else { return };
+        let command = service.leader.as_ref().map_or(String::new(), command_of);
+        self.strike(index, signal, &command);
+    }
+
+    fn strike(&mut self, index: u32, signal: Signal, command: &str) {
+        let Some(service) = self.service(index) else { return };
         service.struck = true;
         if let Some(leader) = &service.leader {
-            tell_to_end(leader, &[signal, Signal::SIGCONT]);
+            tell_to_end(leader, command, &[signal, Signal::SIGCONT]);
         }
     }
 
@@ -153,9 +159,9 @@ impl Supervisor {
             match signal {
                 // a stopped one that is to go must get the chance, as with runit
                 Signal::SIGTERM if service.state.want == crate::machine::Want::Down => {
-                    tell_to_end(leader, &[signal, Signal::SIGCONT]);
+                    tell_to_end(leader, &command_of(leader), &[signal, Signal::SIGCONT]);
                 }
-                Signal::SIGTERM => tell_to_end(leader, &[signal]),
+                Signal::SIGTERM => tell_to_end(leader, &command_of(leader), &[signal]),
                 _ => drop(leader.pidfd.signal(signal)),
             }
             return;
@@ -215,11 +221,16 @@ impl Supervisor {
     }
 }
 
-/// Signals that ask a leader to end; to its children where it would not let them end in peace.
-fn tell_to_end(leader: &Process, signals: &[Signal]) {
+/// The name of the program it is by now.
+fn command_of(process: &Process) -> String {
+    Stat::command_of(process.who.pid).unwrap_or_default()
+}
+
+/// Signals that ask a leader, of this command, to end; to its children where it would not let them end in peace.
+fn tell_to_end(leader: &Process, command: &str, signals: &[Signal]) {
     let pid = leader.who.pid;
     let tell = |pidfd: &Pidfd| signals.iter().all(|&signal| pidfd.signal(signal).is_ok());
-    if Stat::read(pid).is_some_and(|stat| IMPATIENT.contains(&stat.command.as_str())) {
+    if IMPATIENT.contains(&command) {
         let children = sys::process::all().into_iter().filter(|stat| stat.parent == pid);
         let told = children.filter(|child| Pidfd::of(child.identity()).is_ok_and(|child| tell(&child)));
         if told.count() > 0 {

@@ -61,7 +61,7 @@ fn find(pid: i32, inode: u64) -> Option<Pipe> {
     // the reading end first, and without waiting: the other may be the last one that is open
     let read = end(&path, OFlag::O_RDONLY, inode)?;
     let write = end(&path, OFlag::O_WRONLY, inode)?;
-    Some(Pipe { read, write })
+    Some(Pipe { read, write, inode })
 }
 
 /// One end, blocking as a service expects it; `None` if by now something else is there.

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use sys::foldroot::{FoldRoot, Report};
 use sys::process::{Identity, Pidfd};
 use sys::reap::Ending;
-use sys::spawn::{Child, NotStarted, Program, Stage, above_tray};
+use sys::spawn::{Child, NotStarted, Program, Stage, lift};
 use sys::{Errno, Fail};
 
 /// A program as it is to be started.
@@ -42,7 +42,7 @@ impl Supervisor {
         let fail = |errno| Fail::of("make the fold root's pipe", errno).to_string();
         let flags = nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK;
         let (read, write) = nix::unistd::pipe2(flags).map_err(fail)?;
-        let read = above_tray(read.as_fd()).map_err(|fail| fail.to_string())?;
+        let read = lift(read).map_err(|fail| fail.to_string())?;
         let mut program = foldroot.above(program, number);
         program.arguments[0] = self.root_name(index)?;
         Ok(Prepared { program, gets: Some((write, number)), report: Some(read) })
@@ -57,7 +57,7 @@ impl Supervisor {
 
     /// What was started is a fold root; the leader is known when it reports.
     pub(super) fn root_started(&mut self, index: u32, child: Child, report: OwnedFd) {
-        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
+        let who = child.identity();
         self.pids.insert(child.pid, (index, Role::Root));
         self.watch(report.as_fd(), Source::Report(index));
         if let Some(service) = self.service(index) {

@@ -9,7 +9,7 @@ use crate::guardian_line::Kind;
 use crate::service::Settings;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use sys::spawn::above_tray;
+use sys::spawn::lift;
 use sys::{Fail, resolve};
 
 impl Supervisor {
@@ -160,6 +160,6 @@ impl Supervisor {
 pub(super) fn make_pipe() -> Result<Pipe, String> {
     let fail = |errno| Fail::of("make a pipe", errno).to_string();
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(fail)?;
-    let high = |fd: &std::os::fd::OwnedFd| above_tray(fd.as_fd()).map_err(|fail| fail.to_string());
-    Ok(Pipe { read: high(&read)?, write: high(&write)? })
+    let high = |fd| lift(fd).map_err(|fail| fail.to_string());
+    Ok(Pipe::of(high(read)?, high(write)?))
 }

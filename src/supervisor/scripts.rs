@@ -12,7 +12,6 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use sys::clock::monotonic_ms;
-use sys::process::Identity;
 use sys::reap::Ending;
 use sys::spawn::{Child, Place, Program};
 
@@ -87,7 +86,7 @@ impl Supervisor {
             Purpose::Check => self.spawn_check(index, program)?,
         };
         self.pids.insert(child.pid, (index, Role::Script));
-        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
+        let who = child.identity();
         let until = bound.map(|ms| monotonic_ms() + ms);
         self.timers.set(index, Kind::Script, None, until);
         if let Some(service) = self.service(index) {

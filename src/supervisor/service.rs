@@ -55,12 +55,15 @@ pub(super) struct Pipe {
     pub(super) read: OwnedFd,
     /// The service's end.
     pub(super) write: OwnedFd,
+    /// By which it is known again; 0 if it can't be told.
+    pub(super) inode: u64,
 }
 
 impl Pipe {
-    /// By which it is known again; 0 if it can't be told.
-    pub(super) fn inode(&self) -> u64 {
-        nix::sys::stat::fstat(&self.write).map_or(0, |stat| stat.st_ino)
+    /// A pipe of these ends.
+    pub(super) fn of(read: OwnedFd, write: OwnedFd) -> Pipe {
+        let inode = nix::sys::stat::fstat(&write).map_or(0, |stat| stat.st_ino);
+        Pipe { read, write, inode }
     }
 }
 
@@ -342,7 +345,7 @@ impl Service {
             generation: self.fold.generation(),
             notifies: self.settings.config.notifies,
             strayed: self.fold.strayed,
-            pipes: (self.log_inode, self.output.as_ref().map_or(0, Pipe::inode)),
+            pipes: (self.log_inode, self.output.as_ref().map_or(0, |pipe| pipe.inode)),
             changed: self.shown_as.changed,
             restarts: self.shown_as.restarts,
             last_exit: self.shown_as.last_exit,

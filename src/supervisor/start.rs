@@ -17,7 +17,7 @@ use std::path::Path;
 use sys::clock::monotonic_ms;
 use sys::process::Identity;
 use sys::reap::Ending;
-use sys::spawn::{Child, NotStarted, Place, Program, Stage, above_tray};
+use sys::spawn::{Child, NotStarted, Place, Program, Stage, lift};
 use sys::{Errno, Fail};
 
 /// How long a service that has no `run` yet is waited for without a word: a package being unpacked.
@@ -71,7 +71,7 @@ impl Supervisor {
     }
 
     fn leader_started(&mut self, index: u32, child: Child) {
-        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
+        let who = child.identity();
         self.pids.insert(child.pid, (index, Role::Leader));
         let Some(service) = self.service(index) else { return };
         service.session = child.pid;
@@ -156,7 +156,7 @@ impl Supervisor {
         // the service's end must not surprise it by being non-blocking
         let blocking = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty());
         nix::fcntl::fcntl(&write, blocking).map_err(fail)?;
-        let read = above_tray(read.as_fd()).map_err(|fail| fail.to_string())?;
+        let read = lift(read).map_err(|fail| fail.to_string())?;
         self.watch(read.as_fd(), Source::Ready(index));
         if let Some(service) = self.service(index) {
             service.ready = Some(read);
@@ -224,7 +224,7 @@ impl Supervisor {
             session: true,
         };
         let child = self.spawn_in_fold(index, program, &[]).map_err(|fail| fail.to_string())?;
-        let who = Identity::of(child.pid).unwrap_or(Identity { pid: child.pid, start: 0 });
+        let who = child.identity();
         self.pids.insert(child.pid, (index, Role::Finish));
         if let Some(service) = self.service(index) {
             service.shown = child.pid;

@@ -97,7 +97,7 @@ impl Supervisor {
     /// The pipe to a logger which the guardian kept, for a start without a table.
     pub(super) fn kept_log_pipe(&mut self, name: &[u8]) -> Option<Pipe> {
         let mut ends = self.kept.remove(&Key { kind: Kind::Log, name: name.to_vec() })?.into_iter();
-        Some(Pipe { read: ends.next()?, write: ends.next()? })
+        Some(Pipe::of(ends.next()?, ends.next()?))
     }
 
     /// Everything has been taken up: what is still kept or alive belongs to no service of this directory.

@@ -4,7 +4,7 @@ use nix::sys::time::TimeSpec;
 
 fn read(id: libc::clockid_t) -> TimeSpec {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is a valid timespec that the call fills; it cannot fail for these two clocks.
+    // SAFETY: `now` is a valid timespec that the call fills; it cannot fail for these clocks.
     unsafe { libc::clock_gettime(id, &raw mut now) };
     TimeSpec::from_timespec(now)
 }
@@ -13,6 +13,13 @@ fn read(id: libc::clockid_t) -> TimeSpec {
 pub fn monotonic_ms() -> u64 {
     let now = read(libc::CLOCK_MONOTONIC);
     now.tv_sec() as u64 * 1000 + now.tv_nsec() as u64 / 1_000_000
+}
+
+/// The time since boot, suspension included, in the clock ticks in which `/proc/PID/stat` has start times. See
+/// proc_pid_stat(5); a tick is 10 ms on all that Linux runs on today.
+pub fn boot_ticks() -> u64 {
+    let now = read(libc::CLOCK_BOOTTIME);
+    now.tv_sec() as u64 * 100 + now.tv_nsec() as u64 / 10_000_000
 }
 
 /// Seconds and nanoseconds since 1970, as the wall clock has it.

@@ -13,6 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// A directory, held open.
 pub struct Directory {
@@ -83,7 +84,7 @@ impl Directory {
         // SAFETY: takes an open descriptor and an integer.
         let locked = unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
         Errno::result(locked).map_err(|e| self.fail("lock", name, e))?;
-        crate::spawn::above_tray(fd.as_fd())
+        crate::spawn::lift(fd)
     }
 
     /// Makes a FIFO, or takes the one that is there, and opens it for both reading and writing: it then never
@@ -151,13 +152,13 @@ impl Directory {
         let mut fresh = name.as_bytes().to_vec();
         fresh.extend_from_slice(b".new");
         let fresh = OsStr::from_bytes(&fresh);
-        let file = self.own(fresh, mode)?;
-        let written = nix::unistd::write(&file, data)?;
-        if written != data.len() {
+        let (file, length) = self.own(fresh, mode)?;
+        if !data.is_empty() && nix::unistd::write(&file, data)? != data.len() {
             return Err(Errno::ENOSPC);
         }
-        // what is exchanged in may be longer, if this name once held something else
-        nix::unistd::ftruncate(&file, data.len() as i64)?;
+        if length > data.len() as i64 {
+            nix::unistd::ftruncate(&file, data.len() as i64)?;
+        }
         match renameat2(&self.fd, fresh, &self.fd, name, RenameFlags::RENAME_EXCHANGE) {
             Ok(()) => Ok(()),
             Err(Errno::ENOENT | Errno::EINVAL | Errno::ENOSYS) => renameat(&self.fd, fresh, &self.fd, name),
@@ -165,21 +166,22 @@ impl Directory {
         }
     }
 
-    /// A file of our own to be written, the one that is there or a new one in place of whatever is there: an
-    /// exchange may have brought us what somebody else had put under the other name.
-    fn own(&self, name: &OsStr, mode: u32) -> Result<OwnedFd, Errno> {
+    /// A file of our own to be written and its length, the one that is there or a new one in place of whatever is
+    /// there: an exchange may have brought us what somebody else had put under the other name.
+    fn own(&self, name: &OsStr, mode: u32) -> Result<(OwnedFd, i64), Errno> {
+        // those who publish never change their user
+        static OURS: LazyLock<u32> = LazyLock::new(|| nix::unistd::geteuid().as_raw());
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let mode = Mode::from_bits_truncate(mode);
-        let ours = nix::unistd::geteuid().as_raw();
         if let Ok(file) = openat(&self.fd, name, flags, mode)
             && let Ok(stat) = fstat(&file)
-            && (kind(stat.st_mode), stat.st_uid, stat.st_nlink) == (SFlag::S_IFREG, ours, 1)
+            && (kind(stat.st_mode), stat.st_uid, stat.st_nlink) == (SFlag::S_IFREG, *OURS, 1)
         {
-            return Ok(file);
+            return Ok((file, stat.st_size));
         }
         match self.remove(name) {
-            Ok(()) | Err(Errno::ENOENT) => openat(&self.fd, name, flags | OFlag::O_EXCL, mode),
+            Ok(()) | Err(Errno::ENOENT) => Ok((openat(&self.fd, name, flags | OFlag::O_EXCL, mode)?, 0)),
             Err(e) => Err(e),
         }
     }

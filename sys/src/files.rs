@@ -1,12 +1,15 @@
 //! Files of others, read so that nothing they may be can hurt or block: bounded, never waiting, and never by
 //! another user's link to what is not his (see [`crate::resolve`]).
 
-use crate::resolve::{Found, fail, find, kind};
+use crate::resolve::{Found, fail, find, kind, open_directory};
 use crate::{Directory, Fail};
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::SFlag;
+use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 /// The most that is read of a setting or a small file.
@@ -67,6 +70,14 @@ pub fn list(path: &Path) -> Result<std::fs::ReadDir, Fail> {
     std::fs::read_dir(found.magic()).map_err(|e| Fail::io("read directory", path, &e))
 }
 
+/// The names in a directory, without `.` and `..`. What can't be read of it is left out.
+pub fn names(path: &Path) -> Result<impl Iterator<Item = OsString>, Fail> {
+    let fd = open_directory(path).map_err(|e| fail("read directory", path, e))?;
+    let listing = Dir::from_fd(fd).map_err(|e| Fail::at("read directory", path, e))?;
+    let names = listing.into_iter().flatten().map(|entry| entry.file_name().to_bytes().to_vec());
+    Ok(names.filter(|name| !matches!(&name[..], b"." | b"..")).map(OsString::from_vec))
+}
+
 /// Opens (or makes) a lock file and takes its lock: see [`Directory::lock`]. Its directory is nobody else's.
 pub fn lock(path: &Path) -> Result<OwnedFd, Fail> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
@@ -100,6 +111,13 @@ mod tests {
         assert_eq!(read(&dir.join("big"), 10).unwrap_err().errno, Errno::EFBIG);
         assert_eq!(list(&dir).unwrap().count(), 2);
         assert_eq!(list(&fifo).unwrap_err().errno, Errno::ENOTDIR);
+        let mut found: Vec<_> = names(&dir).unwrap().collect();
+        found.sort();
+        assert_eq!(found, ["big", "fifo"]);
+        std::os::unix::fs::symlink(".", dir.join("link")).unwrap();
+        assert_eq!(names(&dir.join("link")).unwrap().count(), 3);
+        assert_eq!(names(&fifo).err().unwrap().errno, Errno::ENOTDIR);
+        assert_eq!(names(&dir.join("none")).err().unwrap().errno, Errno::ENOENT);
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -153,6 +153,15 @@ impl Stat {
         Stat::parse(&buffer[..length])
     }
 
+    /// The command's name alone, for less; `None` if there is no such process.
+    pub fn command_of(pid: i32) -> Option<String> {
+        let mut buffer = [0u8; 64];
+        let mut file = std::fs::File::open(format!("/proc/{pid}/comm")).ok()?;
+        let length = file.read(&mut buffer).ok()?;
+        let name = buffer.get(..length)?.strip_suffix(b"\n")?;
+        Some(String::from_utf8_lossy(name).into_owned())
+    }
+
     /// How this very process ended, while it is a zombie. `None` also if it exited 0: that is what the kernel shows
     /// to those who may not know (field 52 of proc_pid_stat(5)).
     pub fn ending_of(who: Identity) -> Option<Ending> {

@@ -88,10 +88,38 @@ pub fn find(path: &Path) -> Result<Found, Errno> {
     }
 }
 
+/// Opens the directory `path`, found as [`find`] does, to be read.
+pub fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    match openat2(AT_FDCWD, path, how) {
+        Ok(fd) => Ok(fd),
+        Err(e @ (Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES)) => Err(e),
+        Err(_) => find(path)?.open(OFlag::O_RDONLY | OFlag::O_DIRECTORY),
+    }
+}
+
 /// The directory `path`, made with those above it (0700) if it does not exist.
 pub fn make_directories(path: &Path) -> Result<Found, Errno> {
+    if let Some(found) = make_last(path) {
+        return found;
+    }
     let found = walk(path, Some(Mode::S_IRWXU))?;
     if found.is_directory() { Ok(found) } else { Err(Errno::ENOTDIR) }
+}
+
+/// The same where all above it is there, with no link on the way; `None` if it is not so.
+fn make_last(path: &Path) -> Option<Result<Found, Errno>> {
+    let (above, name) = (path.parent()?, path.file_name()?);
+    let how = OpenHow::new().flags(HOLD | OFlag::O_DIRECTORY).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let above = openat2(AT_FDCWD, above, how).ok()?;
+    match mkdirat(&above, name, Mode::S_IRWXU) {
+        Ok(()) => {}
+        // what is there may be a link
+        Err(_) => return None,
+    }
+    let fd = openat(&above, name, HOLD | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty());
+    Some(fd.and_then(|fd| Ok(Found { stat: fstat(&fd)?, fd })))
 }
 
 /// A failure of `doing` to `path`, as [`find`] reports them.

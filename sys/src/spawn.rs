@@ -9,7 +9,8 @@
 //! Descriptors for the child are put on the *tray*: numbers 3 to [`TRAY_END`], reserved at start, a few
 //! for each slot. They are all the child inherits.
 
-use crate::process::Pidfd;
+use crate::clock::boot_ticks;
+use crate::process::{Identity, Pidfd};
 use crate::{Errno, Fail, raw, startup};
 use nix::sys::resource::{Resource, getrlimit};
 use std::ffi::CString;
@@ -131,8 +132,17 @@ type Kept = (Program, Vec<*const libc::c_char>, Vec<*const libc::c_char>, Option
 pub struct Child {
     /// Its pid.
     pub pid: i32,
+    /// When it was made, as [`Identity`] has it; 0 if that could not be told.
+    pub start: u64,
     /// A handle on it.
     pub pidfd: Pidfd,
+}
+
+impl Child {
+    /// Who it is.
+    pub fn identity(&self) -> Identity {
+        Identity { pid: self.pid, start: self.start }
+    }
 }
 
 /// The way children are made; the later ones are fallbacks for kernels and seccomp filters without the first.
@@ -155,6 +165,8 @@ pub struct Spawner {
     /// The way in use.
     pub way: Way,
     limit: libc::rlimit,
+    /// Whether our clock tells when a child was made, which a first one has shown.
+    clock_is_right: Option<bool>,
 }
 
 impl Spawner {
@@ -168,7 +180,14 @@ impl Spawner {
         let (soft, hard) =
             getrlimit(Resource::RLIMIT_NOFILE).map_err(|e| Fail::of("read the descriptor limit", e))?;
         let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
-        let spawner = Spawner { slots: Vec::new(), null, failures: Vec::new(), way: Way::Clone3, limit };
+        let spawner = Spawner {
+            slots: Vec::new(),
+            null,
+            failures: Vec::new(),
+            way: Way::Clone3,
+            limit,
+            clock_is_right: None,
+        };
         for number in 3..TRAY_END {
             spawner.put(&spawner.null, number)?;
         }
@@ -208,12 +227,30 @@ impl Spawner {
         slot.prepare(program, place, limit);
         slot.plan.descriptors = descriptors;
         slot.plan.descriptor_count = fds.len();
+        let before = boot_ticks();
         let made = slot.clone_child(way, place);
-        if made.is_err() {
-            slot.busy.store(0, Ordering::Release);
-            self.release(index);
+        let after = boot_ticks();
+        match made {
+            Ok(child) => Ok(Child { start: self.start_of(child.pid, before, after), ..child }),
+            Err(errno) => {
+                slot.busy.store(0, Ordering::Release);
+                self.release(index);
+                Err(errno)
+            }
         }
-        made
+    }
+
+    /// The start time of a child made between these two. One tick nearly always: then nothing has to be read, and no
+    /// entry below `/proc` made that costs more when the child ends than it did to read.
+    fn start_of(&mut self, pid: i32, before: u64, after: u64) -> u64 {
+        if before == after && self.clock_is_right == Some(true) {
+            return before;
+        }
+        let Some(who) = Identity::of(pid) else { return 0 };
+        if before == after {
+            self.clock_is_right.get_or_insert(who.start == before);
+        }
+        who.start
     }
 
     /// After the child has ended: why it never became the program, or `None` if it did.
@@ -331,6 +368,12 @@ pub fn above_tray(fd: BorrowedFd<'_>) -> Result<OwnedFd, Fail> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// The same for one of our own, close-on-exec already: itself where it is there, as whatever was opened since
+/// the tray was laid is.
+pub fn lift(fd: OwnedFd) -> Result<OwnedFd, Fail> {
+    if fd.as_raw_fd() >= TRAY_END { Ok(fd) } else { above_tray(fd.as_fd()) }
+}
+
 impl Slot {
     fn new() -> Box<Slot> {
         Box::new(Slot {
@@ -436,7 +479,7 @@ impl Slot {
         // SAFETY: CLONE_PIDFD made this descriptor for us (the parent's table is its own again only in the
         // child; the number is put there before the child runs).
         let pidfd = Pidfd::from_owned(unsafe { OwnedFd::from_raw_fd(pidfd) });
-        Ok(Child { pid: self.pid, pidfd })
+        Ok(Child { pid: self.pid, start: 0, pidfd })
     }
 
     /// Waits at most `ms` for the child to leave our memory.
