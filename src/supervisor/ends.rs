@@ -5,9 +5,12 @@
 //! which comes late just when it matters; a recheck while somebody is waited for is the net below.
 
 use super::service::Service;
+use super::thrift::{FEW, Thrift};
+use super::timers::Kind as Timer;
 use super::{Role, Supervisor};
-use crate::machine::{Event, Exit, Phase, Rung, Want};
+use crate::machine::{Event, Exit, Ms, Phase, Rung, Want};
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 use sys::clock::monotonic_ms;
 use sys::process::{Identity, Stat};
 use sys::reap::{Ending, Whom, reap};
@@ -30,17 +33,59 @@ const STRANGE_MS: [u64; 8] = [1, 1, 5, 10, 20, 50, 100, 200];
 /// The waits between looks at a fold that is being emptied; the last one repeats.
 const LOOKS_MS: [u64; 8] = [5, 5, 10, 20, 50, 100, 200, 500];
 
+/// What is known of children that have ended and have not been reaped.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// By SIGCHLD: one that comes while another is waiting is lost, so there may be more than are told of.
+    pub(super) told: Vec<i32>,
+    thrift: Thrift,
+    /// The time in the queue.
+    next: Option<Ms>,
+}
+
 impl Supervisor {
-    /// Takes the ends of all children that have ended.
+    /// Takes the ends of children that have ended: of those we were told of, and, since asking for any takes time
+    /// that grows with their number, of others at once only where somebody waits for them.
     pub(super) fn reap(&mut self) {
-        if std::mem::take(&mut self.children_ended) {
-            while let Some((pid, ending)) = reap(Whom::Any) {
+        let told = std::mem::take(&mut self.ended.told);
+        for &pid in &told {
+            if let Some((pid, ending)) = reap(Whom::Pid(pid)) {
                 self.process_ended(pid, ending);
             }
         }
+        if !told.is_empty() {
+            let urgent = self.pids.len() <= FEW || !self.waiting.is_empty() || !self.rubbish.is_empty();
+            match self.ended.thrift.pause(Duration::ZERO).filter(|_| !urgent) {
+                None => self.reap_all(),
+                Some(_) if self.ended.next.is_some() => {}
+                Some(pause) => {
+                    let at = monotonic_ms() + pause.as_millis() as Ms + 1;
+                    self.timers.set(u32::MAX, Timer::Ends, None, Some(at));
+                    self.ended.next = Some(at);
+                }
+            }
+        }
+        self.look_at_ended();
+    }
+
+    /// Takes the ends of all children that have ended.
+    pub(super) fn reap_all(&mut self) {
+        self.timers.set(u32::MAX, Timer::Ends, self.ended.next.take(), None);
+        loop {
+            let begun = Instant::now();
+            let Some((pid, ending)) = reap(Whom::Any) else {
+                // all were asked
+                return self.ended.thrift.done(begun);
+            };
+            self.process_ended(pid, ending);
+        }
+    }
+
+    /// What follows from the ends that have been taken.
+    pub(super) fn look_at_ended(&mut self) {
         let ended = std::mem::take(&mut self.leaders_ended);
         if !ended.is_empty() {
-            self.look_for_strays(&ended);
+            self.leaders_are_gone(&ended);
         }
         let mut look = std::mem::take(&mut self.to_look);
         if std::mem::take(&mut self.stranger_ended) {

@@ -2,7 +2,7 @@
 
 use super::roster::make_pipe;
 use super::scan::taken;
-use super::service::{Kin, Pipe};
+use super::service::Kin;
 use super::{Supervisor, Task};
 use crate::guardian_line::Kind;
 use sys::{Errno, resolve};

@@ -27,6 +27,7 @@ mod shutdown;
 mod source;
 mod start;
 mod strays;
+mod thrift;
 mod timers;
 mod unrecorded;
 mod upgrade;
@@ -50,6 +51,7 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use strays::Lookout;
 use sys::clock::monotonic_ms;
 use sys::process::Identity;
 use sys::signals::Signals;
@@ -110,7 +112,11 @@ pub struct Supervisor {
     pids: HashMap<i32, (u32, Role)>,
     /// Services that wait for their fold to be empty.
     waiting: Vec<u32>,
+    /// Services that have changed in this turn and are to be saved.
+    unsaved: Vec<u32>,
+    /// Services that have changed and are to be published, and since when there are any.
     dirty: Vec<u32>,
+    dirty_since: Option<Ms>,
     timers: Timers,
     epoll: Epoll,
     /// What epoll could not be told to watch.
@@ -136,6 +142,7 @@ pub struct Supervisor {
     to_look: Vec<u32>,
     /// Services whose leader has ended since children were last taken.
     leaders_ended: Vec<u32>,
+    lookout: Lookout,
     /// logind's directory of sessions, where there is one.
     logind: Option<Inotify>,
     /// The run directory, while there is no guardian.
@@ -156,18 +163,23 @@ pub struct Supervisor {
     own_login: Option<u32>,
     /// A process that is nobody's we know has ended: all that wait look again.
     stranger_ended: bool,
-    children_ended: bool,
+    ended: ends::Ended,
     /// `supervise` ended by a signal leaves its service as it is.
     abandon: bool,
 }
 
 /// What happens between two waits, at the most.
 const BATCH: usize = 256;
+/// How long what has changed may stay unpublished while there is more to do.
+const UNPUBLISHED_MS: Ms = 10;
 
 impl Supervisor {
     /// Runs until everything is down and forgotten; false if `supervise` was ended and its service goes on.
     pub fn run(mut self) -> bool {
         let mut events = vec![EpollEvent::empty(); BATCH];
+        // those of which an earlier image of us was told
+        self.reap_all();
+        self.look_at_ended();
         while !self.is_over() {
             let count = self.wait(&mut events);
             self.fence.forget_walk();
@@ -179,8 +191,8 @@ impl Supervisor {
             self.reap();
             self.take_due();
             // a time may have brought an end to light
-            if !self.to_look.is_empty() {
-                self.reap();
+            if !self.to_look.is_empty() || self.stranger_ended {
+                self.look_at_ended();
             }
             self.see_to_shutdown();
             self.end_turn();
@@ -188,8 +200,22 @@ impl Supervisor {
         self.close()
     }
 
-    /// The one blocking call.
-    fn wait(&self, events: &mut [EpollEvent]) -> usize {
+    /// The one blocking call. What has changed is published before it, unless there is more to do already: then a
+    /// service that is told to go and goes is published once.
+    fn wait(&mut self, events: &mut [EpollEvent]) -> usize {
+        let now = monotonic_ms();
+        if !self.dirty.is_empty() {
+            let more = self.epoll.wait(events, EpollTimeout::ZERO).unwrap_or(0);
+            let since = *self.dirty_since.get_or_insert(now);
+            if more > 0 && now.saturating_sub(since) < UNPUBLISHED_MS {
+                return more;
+            }
+            self.dirty_since = None;
+            self.publish_dirty();
+            if more > 0 {
+                return more;
+            }
+        }
         let timeout = match self.timers.next() {
             None => EpollTimeout::NONE,
             Some(at) => {
@@ -225,9 +251,9 @@ impl Supervisor {
     }
 
     fn take_signals(&mut self) {
-        while let Some(signal) = self.signals.next() {
+        while let Some((signal, pid)) = self.signals.next_of() {
             match signal {
-                Signal::SIGCHLD => self.children_ended = true,
+                Signal::SIGCHLD => self.ended.told.push(pid),
                 Signal::SIGTERM | Signal::SIGINT => self.asked_to_end(),
                 Signal::SIGHUP => self.hung_up(),
                 _ => {}
@@ -285,11 +311,15 @@ impl Supervisor {
         (0..self.services.len() as u32).filter(|&n| self.services[n as usize].is_some()).collect()
     }
 
-    /// Marks a service to be published at the end of this turn.
+    /// Marks a service to be saved at the end of this turn, and to be published.
     fn touch(&mut self, index: u32) {
-        if let Some(service) = self.service(index)
-            && !std::mem::replace(&mut service.dirty, true)
-        {
+        let Some(service) = self.service(index) else { return };
+        let (saved, clean) = (!service.unsaved, !service.dirty);
+        (service.unsaved, service.dirty) = (true, true);
+        if saved {
+            self.unsaved.push(index);
+        }
+        if clean {
             self.dirty.push(index);
         }
     }
@@ -316,6 +346,8 @@ impl Supervisor {
                 Kind::Rubbish => self.clear_rubbish(),
                 Kind::Reunion => self.seek_guardian(),
                 Kind::Watch => self.watch_again(),
+                Kind::Lookout => self.lookout_due(),
+                Kind::Ends => self.reap_all(),
                 Kind::Upgrade => {}
                 Kind::Shutdown => {}
             }
@@ -330,12 +362,13 @@ impl Supervisor {
     }
 
     fn end_turn(&mut self) {
-        self.publish_dirty();
+        self.save_changed();
         self.spawner.reclaim();
         self.flush_guardian();
         self.watch_again_later();
         self.free.append(&mut self.freed);
         if self.upgrading {
+            self.publish_dirty();
             self.upgrade();
         }
     }

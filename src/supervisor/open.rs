@@ -86,6 +86,8 @@ impl Supervisor {
             pids: HashMap::new(),
             waiting: Vec::new(),
             dirty: Vec::new(),
+            unsaved: Vec::new(),
+            dirty_since: None,
             timers: Timers::default(),
             pipes: HashMap::new(),
             scan: Scan::default(),
@@ -94,6 +96,7 @@ impl Supervisor {
             passing: None,
             to_look: Vec::new(),
             leaders_ended: Vec::new(),
+            lookout: super::strays::Lookout::default(),
             logind: None,
             reunion: None,
             since: monotonic_ms(),
@@ -104,7 +107,7 @@ impl Supervisor {
             trace: crate::trace::Trace::from_environment(),
             own_login: cgroup::strays::login_uid(std::process::id() as i32),
             stranger_ended: false,
-            children_ended: true,
+            ended: super::ends::Ended::default(),
             abandon: false,
         };
         match supervisor.begin_life(before, kept, told) {

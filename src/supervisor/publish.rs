@@ -81,7 +81,17 @@ impl Supervisor {
         }
     }
 
-    /// Publishes what has changed in this turn: each service once.
+    /// Saves what has changed in this turn: each service once.
+    pub(super) fn save_changed(&mut self) {
+        for index in std::mem::take(&mut self.unsaved) {
+            if let Some(service) = self.service(index) {
+                service.unsaved = false;
+                self.save(index);
+            }
+        }
+    }
+
+    /// Publishes what has changed: each service once.
     pub(super) fn publish_dirty(&mut self) {
         for index in std::mem::take(&mut self.dirty) {
             let Some(service) = self.service(index) else { continue };

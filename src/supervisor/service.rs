@@ -149,6 +149,8 @@ pub(super) struct Service {
     /// What the table shows beside the state.
     pub(super) shown_as: Shown,
     /// It has changed in this turn of the loop.
+    pub(super) unsaved: bool,
+    /// It has changed since it was published.
     pub(super) dirty: bool,
 }
 
@@ -218,6 +220,7 @@ impl Service {
             said: [0; 4],
             shown_as: Shown { changed: sys::clock::wall(), ..Shown::default() },
             dirty: false,
+            unsaved: false,
         }
     }
 

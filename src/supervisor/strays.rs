@@ -7,6 +7,9 @@
 
 use super::Supervisor;
 use super::service::Service;
+use super::thrift::{FEW, Thrift};
+use super::timers::Kind;
+use crate::machine::Ms;
 use cgroup::sessions::{self, Session};
 use cgroup::strays::{self, Owner, Stray, claimant};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -15,11 +18,69 @@ use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use sys::clock::monotonic_ms;
 use sys::process::Stat;
 
+/// How long looking through many processes waits if nobody is being stopped, so that no receipt is to tell of it.
+const LEISURE: Duration = Duration::from_secs(1);
+
+/// When our children are looked through.
+#[derive(Default)]
+pub(super) struct Lookout {
+    /// Services whose leaders have ended since that was last done.
+    ended: Vec<u32>,
+    thrift: Thrift,
+    /// The time in the queue.
+    next: Option<Ms>,
+    /// Sessions that were opened by changing the user.
+    switched: Vec<String>,
+}
+
 impl Supervisor {
+    /// Looks for strays after these services' leaders have ended: at once if somebody may have to be brought back
+    /// before the end of his service is told, and as long as there are few to look through. Else strays are only
+    /// named, and those of a thousand services that end one after the other are by one look for several.
+    pub(super) fn leaders_are_gone(&mut self, ended: &[u32]) {
+        self.lookout.ended.extend(ended);
+        self.session_opened();
+        let directory = Path::new(sessions::DIRECTORY);
+        self.lookout.switched.retain(|id| directory.join(id).exists());
+        let urgent = self.pids.len() <= FEW || !self.lookout.switched.is_empty();
+        let stops =
+            ended.iter().any(|&index| self.service(index).is_some_and(|service| service.stop.is_some()));
+        let least = if stops { Duration::ZERO } else { LEISURE };
+        match self.lookout.thrift.pause(least).filter(|_| !urgent) {
+            None => self.look_out(),
+            Some(pause) => self.look_out_at(monotonic_ms() + pause.as_millis() as Ms + 1),
+        }
+    }
+
+    fn look_out_at(&mut self, at: Ms) {
+        if self.lookout.next.is_none_or(|next| next > at) {
+            self.timers.set(u32::MAX, Kind::Lookout, self.lookout.next, Some(at));
+            self.lookout.next = Some(at);
+        }
+    }
+
+    /// Its time has come.
+    pub(super) fn lookout_due(&mut self) {
+        self.lookout.next = None;
+        self.look_out();
+    }
+
+    fn look_out(&mut self) {
+        let mut ended = std::mem::take(&mut self.lookout.ended);
+        ended.retain(|&index| self.service(index).is_some());
+        if !ended.is_empty() {
+            let begun = Instant::now();
+            self.look_for_strays(&ended);
+            self.lookout.thrift.done(begun);
+        }
+    }
+
     /// Looks for strays among our children after these services' leaders have ended.
-    pub(super) fn look_for_strays(&mut self, ended: &[u32]) {
+    fn look_for_strays(&mut self, ended: &[u32]) {
         let Some(house) = self.fence.house() else { return };
         // complete only while no child of ours ends meanwhile, and those that do are no strays; proc(5)
         let Ok(children) = std::fs::read_to_string("/proc/thread-self/children") else { return };
@@ -153,6 +214,9 @@ impl Supervisor {
     /// Sessions that services have opened by changing the user are theirs, with all that is in them.
     fn claim(&mut self, opened: impl Iterator<Item = Session>) {
         for session in opened {
+            if session.is_a_switch() && !self.lookout.switched.contains(&session.id) {
+                self.lookout.switched.push(session.id.clone());
+            }
             let Some(index) = claimant(&session, |stat| self.owner(stat)) else { continue };
             if let Some(service) = self.service(index)
                 && !service.fold.sessions.contains(&session.id)

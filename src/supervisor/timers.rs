@@ -22,6 +22,10 @@ pub(super) enum Kind {
     Unpacking,
     /// Is there another guardian by now?
     Reunion,
+    /// Our children are to be looked through.
+    Lookout,
+    /// More of them may have ended than we were told.
+    Ends,
     /// Can the new executable take our place now?
     Upgrade,
     /// Can what could not be watched be watched now?

@@ -27,11 +27,17 @@ impl Signals {
     /// The next signal that has come, if any. Not an iterator's: there may be another one later.
     #[expect(clippy::should_implement_trait, reason = "None is not the end")]
     pub fn next(&mut self) -> Option<Signal> {
+        self.next_of().map(|(signal, _)| signal)
+    }
+
+    /// The same with the pid it is of: the sender's, or, of SIGCHLD, that of the first child that has ended since the
+    /// last one was read.
+    pub fn next_of(&mut self) -> Option<(Signal, i32)> {
         loop {
             match self.0.read_signal() {
                 Ok(Some(info)) => {
                     if let Ok(signal) = Signal::try_from(info.ssi_signo as i32) {
-                        return Some(signal);
+                        return Some((signal, info.ssi_pid as i32));
                     }
                 }
                 Err(Errno::EINTR) => {}
