@@ -200,18 +200,17 @@ impl Supervisor {
         self.close()
     }
 
-    /// The one blocking call. What has changed is published before it, unless there is more to do already: then a
-    /// service that is told to go and goes is published once.
+    /// The one blocking call. Who has been told to go is published as such before it, unless there is more to do
+    /// already: who goes at once is published once.
     fn wait(&mut self, events: &mut [EpollEvent]) -> usize {
-        let now = monotonic_ms();
         if !self.dirty.is_empty() {
             let more = self.epoll.wait(events, EpollTimeout::ZERO).unwrap_or(0);
+            let now = monotonic_ms();
             let since = *self.dirty_since.get_or_insert(now);
             if more > 0 && now.saturating_sub(since) < UNPUBLISHED_MS {
                 return more;
             }
-            self.dirty_since = None;
-            self.publish_dirty();
+            self.publish_all();
             if more > 0 {
                 return more;
             }
@@ -363,12 +362,13 @@ impl Supervisor {
 
     fn end_turn(&mut self) {
         self.save_changed();
+        self.publish_dirty();
         self.spawner.reclaim();
         self.flush_guardian();
         self.watch_again_later();
         self.free.append(&mut self.freed);
         if self.upgrading {
-            self.publish_dirty();
+            self.publish_all();
             self.upgrade();
         }
     }

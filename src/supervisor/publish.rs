@@ -91,9 +91,25 @@ impl Supervisor {
         }
     }
 
-    /// Publishes what has changed: each service once.
+    /// Publishes what has changed: each service once. Those that have just been told to go stay for later.
     pub(super) fn publish_dirty(&mut self) {
-        for index in std::mem::take(&mut self.dirty) {
+        let changed = std::mem::take(&mut self.dirty);
+        let (later, now): (Vec<u32>, Vec<u32>) = changed.into_iter().partition(|&index| {
+            self.service(index).is_some_and(|service| matches!(service.state.phase, Phase::Stopping { .. }))
+        });
+        self.publish(now);
+        self.dirty.extend(later);
+    }
+
+    /// Publishes all that has changed.
+    pub(super) fn publish_all(&mut self) {
+        self.dirty_since = None;
+        let changed = std::mem::take(&mut self.dirty);
+        self.publish(changed);
+    }
+
+    fn publish(&mut self, changed: Vec<u32>) {
+        for index in changed {
             let Some(service) = self.service(index) else { continue };
             service.dirty = false;
             // first what a next supervisor goes by: whoever is shown to be the service is known to it

@@ -128,7 +128,7 @@ impl Supervisor {
     /// Everything is down and forgotten (or, for `supervise` ended by a signal, left as it is).
     pub(super) fn close(mut self) -> bool {
         if self.abandon {
-            self.publish_dirty();
+            self.publish_all();
             return false;
         }
         let _ = self.table.clear();
