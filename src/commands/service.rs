@@ -111,6 +111,18 @@ impl Service {
         }
     }
 
+    /// Waits, but not for long, while a service is just being taken up: it can be told things, and nothing is said of
+    /// it yet.
+    pub(super) fn await_sight(&mut self) {
+        for _ in 0..500 {
+            let taken = self.reader_of("ok").is_ok() && matches!(self.look(), Sight::Nobody);
+            if !taken {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1)); // bounded: half a second
+        }
+    }
+
     /// Whether its supervisor lives at this moment, and not only the guardian that will start another.
     pub(super) fn is_watched_over(&self) -> bool {
         self.entry.as_ref().is_none_or(|entry| tables::life(&entry.head) == Life::Supervised)

@@ -83,6 +83,7 @@ fn deadline(session: &Session, service: &Service) -> Option<Ms> {
 
 fn by_supervisor(session: &mut Session, service: &mut Service, line: &mut Line) -> Result<(), Failure> {
     let deadline = deadline(session, service);
+    service.await_sight();
     let judge = judge(session, &service.look());
     let told = Session::tell(service, &[Command::Up])?;
     let check = service.has_script("check").then(Check::default);

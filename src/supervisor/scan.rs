@@ -303,11 +303,12 @@ impl Supervisor {
 
     /// `u`, unless there is a file `down`; after the end of whoever is in its fold already.
     pub(super) fn begin(&mut self, index: u32) {
-        self.save(index);
         self.touch(index);
         self.sweep_unrecorded(index);
-        if self.service(index).is_some_and(|service| !service.settings.down) {
-            self.turn(index, Event::Command(Command::Up));
+        // one that is to be started is not recorded as down: whoever dies here has a successor that would leave it so
+        match self.service(index).is_some_and(|service| service.settings.down) {
+            true => self.save(index),
+            false => self.turn(index, Event::Command(Command::Up)),
         }
     }
 }
