@@ -10,7 +10,7 @@ use crate::service::Settings;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use sys::spawn::lift;
-use sys::{Fail, resolve};
+use sys::{Errno, Fail, resolve};
 
 impl Supervisor {
     /// A service with its files open; nothing is started yet.
@@ -25,6 +25,9 @@ impl Supervisor {
         let settings = Settings::read(&directory);
         let spot = desk::place(&directory, house.as_deref())?;
         let desk = Desk::take(spot, self.kept_desk(name))?;
+        if !crate::limits::leaves_some(desk.control()) {
+            return Err(Fail::at("take up", &directory, Errno::EMFILE));
+        }
         let slot = self.table.take_slot();
         let fold = Fold::find(&self.fence, name).unwrap_or_else(|| Fold::new(name));
         let mut service = Service::new(name, directory, fold, desk, slot);

@@ -51,7 +51,25 @@ impl fmt::Display for Fail {
         if !self.what.is_empty() {
             write!(f, " {}", self.what.escape_debug())?;
         }
-        write!(f, ": {}", words(self.errno))
+        write!(f, ": {}", words(self.errno))?;
+        match limit(&self.doing, self.errno) {
+            Some(limit) => write!(f, " ({limit})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The setting that would let more be had, where a limit has been met.
+fn limit(doing: &str, errno: Errno) -> Option<&'static str> {
+    match errno {
+        Errno::EMFILE => Some("more by RLIMIT_NOFILE: ulimit -n, LimitNOFILE="),
+        Errno::ENFILE => Some("more by the sysctl fs.file-max"),
+        Errno::EAGAIN if doing == "start" => {
+            Some("more by pids.max of its cgroups, the sysctl kernel.pid_max, or RLIMIT_NPROC")
+        }
+        Errno::EAGAIN if doing == "make cgroup" => Some("more by cgroup.max.descendants of those above it"),
+        Errno::ENOSPC if doing == "watch" => Some("more by the sysctl fs.inotify.max_user_watches"),
+        _ => None,
     }
 }
 
@@ -68,4 +86,24 @@ pub fn words(errno: Errno) -> String {
         first.make_ascii_lowercase();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_was_met_is_named() {
+        for (doing, errno, setting) in [
+            ("open", Errno::EMFILE, "RLIMIT_NOFILE"),
+            ("open", Errno::ENFILE, "fs.file-max"),
+            ("start", Errno::EAGAIN, "pids.max"),
+            ("make cgroup", Errno::EAGAIN, "cgroup.max.descendants"),
+            ("watch", Errno::ENOSPC, "max_user_watches"),
+        ] {
+            let said = Fail::at(doing, Path::new("/x"), errno).to_string();
+            assert!(said.contains(setting) && said.ends_with(')'), "{said}");
+        }
+        assert_eq!(Fail::of("lock", Errno::EAGAIN).to_string(), "lock: try again");
+    }
 }
