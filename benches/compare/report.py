@@ -134,7 +134,7 @@ def document(results, supervisors, curves, commands):
             handicapped |= {(kind.name, f"{event} {what}") for what in ("wall", "cpu", "own cpu")}
             rules.append(f"{kind.name} {rule}")
     parts = [
-        "Medians, ± half of what lies between the least and the most of the rounds. \"To the best\": pinfold over the best "
+        "Times in ms, memory in kB. Medians, ± half of what lies between the least and the most of the rounds. \"To the best\": pinfold over the best "
         "peer. In brackets, and no peer's best: " + "; ".join(rules) + ".",
         "### A thousand services", table(results, "1000", THOUSAND, handicapped),
         "### A hundred services", table(results, "100", HUNDRED, handicapped),

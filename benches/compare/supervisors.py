@@ -166,7 +166,7 @@ class Pinfold(Supervisor):
 
 class Daemontools(Supervisor):
     name = "daemontools"
-    by_rule = {"pick-up": "looks every 5 s"}
+    by_rule = {"pick-up": "looks every 5 s", "leftovers": "leaves what a service has started"}
     most_services = 1000
 
     def arguments(self):
@@ -189,7 +189,8 @@ class Daemontools(Supervisor):
 
 class Runit(Daemontools):
     name = "runit"
-    by_rule = {"pick-up": "looks every 5 s when the directory has changed"}
+    by_rule = {"pick-up": "looks every 5 s when the directory has changed",
+               "leftovers": "leaves what a service has started"}
 
     def arguments(self):
         return [self.program("runsvdir"), "-P", str(self.scan)]
@@ -207,7 +208,7 @@ class Runit(Daemontools):
 
 class S6(Daemontools):
     name = "s6"
-    by_rule = {"crash": "restarts after 1 s"}
+    by_rule = {"crash": "restarts after 1 s", "leftovers": "leaves what a service has started"}
     most_services = 1 << 20
 
     def environment(self):
