@@ -1,5 +1,6 @@
 //! What containment this machine allows, found by trying.
 
+use crate::advice::{self, Here, Surroundings};
 use crate::house::{self, House};
 use crate::mounts::{self, Hierarchy, Mount};
 use crate::rung::Rung;
@@ -60,7 +61,7 @@ impl Containment {
         Containment {
             rung: Rung::Subtree,
             why_not_more: sentence(&obstacles),
-            advice: obstacles.first().and_then(advice),
+            advice: obstacles.first().and_then(advise),
             cannot_catch: rights::cannot_catch(Rung::Subtree),
             house: None,
         }
@@ -72,7 +73,7 @@ impl Containment {
         Containment {
             rung: house.rung,
             why_not_more: lower.map(|fail| fail.to_string()).or_else(|| sentence(obstacles)),
-            advice: obstacles.first().and_then(advice),
+            advice: obstacles.first().and_then(advise),
             cannot_catch: rights::cannot_catch(house.rung),
             house: Some(house),
         }
@@ -148,26 +149,15 @@ fn sentence(obstacles: &[Fail]) -> Option<String> {
     (!words.is_empty()).then(|| words.join("; "))
 }
 
-fn advice(obstacle: &Fail) -> Option<String> {
-    let root = nix::unistd::geteuid().is_root();
-    let text = match obstacle.errno {
-        Errno::EROFS => {
-            "mount the cgroup file system writable: in a container by its private cgroup namespace and a \
-             writable /sys/fs/cgroup, in a systemd unit without ProtectControlGroups="
-        }
-        Errno::EACCES | Errno::EPERM if !root => {
-            "run as root, or in a cgroup delegated to this user: \
-             systemd-run --user --scope -p Delegate=yes COMMAND"
-        }
-        // the kernel mounts no file system over itself, and lets nobody unmount what came with a user namespace
-        Errno::ENOENT if rights::may_mount() && is_mounted() => {
-            "mount -t tmpfs none /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup"
-        }
-        Errno::ENOENT if rights::may_mount() => "mount -t cgroup2 none /sys/fs/cgroup",
-        Errno::ENOENT => "have whoever made this container or machine mount /sys/fs/cgroup",
-        _ => return None,
+/// What to do about it, here.
+fn advise(obstacle: &Fail) -> Option<String> {
+    let here = Here {
+        is_root: nix::unistd::geteuid().is_root(),
+        may_mount: rights::may_mount(),
+        is_mounted: is_mounted(),
+        surroundings: Surroundings::look(),
     };
-    Some(text.to_owned())
+    advice::advice(obstacle.errno, &here)
 }
 
 /// Whether version 2 is at its usual place. If that is of no use, it shows a part of the tree in which we are not:

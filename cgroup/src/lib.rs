@@ -14,6 +14,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod advice;
 mod at;
 mod claim;
 #[cfg(feature = "controllers")]
