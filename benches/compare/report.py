@@ -104,7 +104,7 @@ def table(results, part, rows, handicapped):
         if not any(cells):
             continue
         ours, (_, best) = results.median(part, measure, "pinfold"), results.best(part, measure, handicapped)
-        ratio = f"**{ours / best:.2f}**" if ours is not None and best else ""
+        ratio = f"**{ours / best:.2f}**" if ours is not None and best and unit else ""
         lines.append(f"| {words} | " + " | ".join(cells) + f" | {ratio} |")
     return "\n".join(lines)
 
