@@ -96,11 +96,11 @@ fn the_guardian_may_open_nothing() {
     ordeal.sandbox.file("late/run", STAYS);
     ordeal.started("late");
     ordeal.catcher().signal(Signal::SIGKILL);
-    ordeal.says(&["too many open files; trying again"]);
+    ordeal.says(&["too many open files", "trying again"]);
     ordeal.supervisor.signal(Signal::SIGKILL);
     ordeal.says(&["the supervisor ended"]);
     ordeal.while_it_lasts();
-    ordeal.said_at_most(2, &["too many open files; trying again"]);
+    ordeal.said_at_most(2, &["too many open files", "trying again"]);
     assert!(ordeal.guardian.is_alive());
     ordeal.free_descriptors(&ordeal.guardian);
     ordeal.supervisor_after(&ordeal.supervisor);

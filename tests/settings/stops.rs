@@ -31,7 +31,10 @@ fn every_letter_reaches_the_leader() {
     }
     scene.svc("-p", "squid");
     scene.paused(pid);
-    assert!(scene.sandbox.status("squid").unwrap().paused);
+    scene.sandbox.wait_for("squid to be shown as paused", || {
+        let status = scene.sandbox.status("squid");
+        expect(status.as_ref().is_some_and(|status| status.paused), status)
+    });
     scene.svc("-c", "squid");
     scene.line("squid/heard", "CONT");
     assert_eq!(scene.sandbox.up("squid"), pid);
