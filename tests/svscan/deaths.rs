@@ -71,12 +71,17 @@ fn ends_in_the_gap_are_noticed_and_known() {
 }
 
 /// The service is up for its present supervisor: one that an earlier one had not written down yet is swept first, and
-/// shown as long as it is there.
+/// shown as long as it is there, and a moment longer.
 fn settled(scene: &Scene, service: &str) -> i32 {
-    scene.recorded(service, "up", |record| {
+    let record = scene.recorded(service, "up", |record| {
         record.state.phase.is_up() && record.leader.is_some_and(|who| Process::look(who.pid).is_some())
     });
-    scene.started(service)
+    let leader = record.leader.unwrap().pid;
+    scene.sandbox.wait_for("its leader to be shown", || {
+        let shown = scene.started(service);
+        expect(shown == leader, shown)
+    });
+    leader
 }
 
 #[test]
