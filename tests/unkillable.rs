@@ -49,10 +49,10 @@ impl Scene {
     fn cannot_be_stopped(&self, who: &Process, words: &[&str]) {
         let said = self.stop();
         assert_eq!(said.code, 1, "{said:?}");
-        let line = said
-            .out
-            .lines()
-            .find(|line| line.trim_start().starts_with(&format!("{} {}", who.pid, who.command)));
+        // it may have become another program since it was first looked at
+        let command = Process::look(who.pid).map_or(who.command.clone(), |now| now.command);
+        let begin = format!("{} {command}", who.pid);
+        let line = said.out.lines().find(|line| line.trim_start().starts_with(&begin));
         let line = line.unwrap_or_else(|| panic!("{} is not named: {said:?}", who.pid));
         for word in words {
             assert!(line.contains(word), "no {word:?} in {line:?}\n{said:?}");

@@ -2,6 +2,7 @@
 
 use crate::record::Record;
 use crate::table::Head;
+use cgroup::mounts::{self, Hierarchy};
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -139,20 +140,29 @@ fn unreaped_by(stat: &Stat) -> String {
     format!("{pid} {command} {does}")
 }
 
-/// The cgroup in which a process is held that waits there: in the freezer of v1, from which nothing but a thaw lets it
-/// go, or frozen in v2, where a kill reaches it.
+/// The cgroup in which a process is held: in the freezer of v1, from which nothing but a thaw lets it go, or frozen in
+/// v2, where a kill reaches it. One that slept when it was frozen by v1 still shows what it slept in.
 fn frozen_in(pid: i32, waiting: &str) -> Option<String> {
-    let controller = match waiting {
-        "__refrigerator" => "freezer",
-        "do_freezer_trap" => "",
-        _ => return None,
+    let groups = std::fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+    let freezer = Hierarchy::V1("freezer".to_owned());
+    let group = match waiting {
+        "__refrigerator" => mounts::position(&groups, &freezer)?,
+        "do_freezer_trap" => mounts::position(&groups, &Hierarchy::V2)?,
+        _ => mounts::position(&groups, &freezer).filter(|group| is_frozen(group, &freezer))?,
     };
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    let group = groups.lines().find_map(|line| {
-        let (controllers, group) = line.split_once(':')?.1.split_once(':')?;
-        controllers.split(',').any(|one| one == controller).then_some(group)
+    Some(super::terminal::clean(&group.to_string_lossy()).into())
+}
+
+/// Whether this group of v1's freezer is frozen, or about to be.
+fn is_frozen(group: &Path, freezer: &Hierarchy) -> bool {
+    let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = mounts::parse(&text);
+    let places = mounts.iter().filter(|mount| mount.hierarchy == *freezer);
+    let mut states = places.filter_map(|mount| {
+        let state = std::fs::read_to_string(mount.directory(group)?.join("freezer.state"));
+        state.ok()
     });
-    group.map(|group| super::terminal::clean(group).into())
+    states.any(|state| state.trim() != "THAWED")
 }
 
 /// A line for somebody who should be gone: `123 mysqld (state S)`, and what holds up the one that can't be
