@@ -68,7 +68,7 @@ impl Fence {
             if begin.elapsed() > FAREWELL {
                 let _ = people.kill(house);
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10)); // bounded: twice FAREWELL, at the very end
         }
     }
 

@@ -86,7 +86,7 @@ impl Trial {
             if tree::remove(house, &self.name) != Err(Errno::EBUSY) {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(std::time::Duration::from_millis(5)); // bounded: five times, at start-up
         }
     }
 

@@ -151,5 +151,5 @@ fn insist<T>(unable: &[&[u8]], mut attempt: impl FnMut() -> Result<T, Errno>) ->
 /// Says what it was unable to do, and why, and waits a while.
 fn pause(unable: &[&[u8]], why: Errno) {
     warn(PROG, &[&unable.concat(), b", pausing"], Some(why));
-    std::thread::sleep(PAUSE);
+    std::thread::sleep(PAUSE); // bounded: the original's pause before it tries again
 }

@@ -168,7 +168,7 @@ impl<'a> Sv<'a> {
             if waiting.is_empty() {
                 return Ok(());
             }
-            std::thread::sleep(pause);
+            std::thread::sleep(pause); // bounded: the wait that -w or SVWAIT asks for
             pause = PAUSE.min(pause * 2);
             self.now = Tai64n::now();
         }

@@ -191,7 +191,7 @@ impl Supervisor {
             self.reap();
             self.take_due();
             // a time may have brought an end to light
-            if !self.to_look.is_empty() || self.stranger_ended {
+            if !self.to_look.is_empty() || !self.leaders_ended.is_empty() || self.stranger_ended {
                 self.look_at_ended();
             }
             self.see_to_shutdown();

@@ -129,7 +129,7 @@ impl Chaos {
 
     /// Some time, in which things happen by themselves.
     fn wait(&mut self, most: usize) {
-        thread::sleep(Duration::from_millis(self.dice.below(most) as u64)); // part of the chaos
+        thread::sleep(Duration::from_millis(self.dice.below(most) as u64)); // bounded: a part of the chaos, not a wait for anything
     }
 
     fn any(&mut self) -> String {

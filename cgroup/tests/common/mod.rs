@@ -89,7 +89,7 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1)); // bounded: a minute, then it fails
     }
 }
 
@@ -213,7 +213,7 @@ impl Drop for Sweeper {
             if groups.is_empty() {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10)); // bounded: by the loop around it
         }
     }
 }

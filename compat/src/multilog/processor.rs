@@ -21,7 +21,7 @@ pub(super) fn run(log: &Directory, command: &OsStr) {
             Some(_) => warn(PROG, &[b"processor failed in ", &log.name, b", pausing"], None),
             None => warn(PROG, &[b"processor crashed in ", &log.name, b", pausing"], None),
         }
-        std::thread::sleep(super::PAUSE);
+        std::thread::sleep(super::PAUSE); // bounded: the original's pause before it tries again
     }
 }
 
