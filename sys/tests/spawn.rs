@@ -38,6 +38,9 @@ fn every_way_starts_reports_and_inherits_nothing() {
         inherits_only_what_it_is_given(&mut spawner);
         gets_each_descriptor_under_its_number(&mut spawner);
         says_that_it_was_killed(&mut spawner);
+        let (used, of) = spawner.stack_used();
+        println!("{way:?}: {used} of {of} bytes of stack");
+        assert!(used > 0 && used <= of / 2, "{used} of {of} bytes of stack");
         is_made_a_thousand_times(&mut spawner);
     }
 }
