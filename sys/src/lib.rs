@@ -14,6 +14,7 @@ pub mod files;
 pub mod foldroot;
 pub mod handover;
 pub mod mailbox;
+mod newborn;
 pub mod process;
 pub mod raw;
 pub mod reap;
