@@ -1,13 +1,14 @@
 //! The table: one file for a whole supervisor, a head and one [`Record`] a service.
 //!
-//! The supervisor writes a block by one `pwrite`; a reader takes the whole file in one read and believes
-//! the blocks whose hash is right (see [`record::is_whole`]). A mapping would save the system call, but a
+//! The supervisor writes a block by one `pwrite`; a reader takes many blocks in one read and believes
+//! those whose hash is right (see [`record::is_whole`]). A mapping would save the system call, but a
 //! full `/run` would then kill the supervisor (SIGBUS) instead of failing a write.
 
 use crate::record::{self, Put, Record, SIZE, Take};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use sys::process::Identity;
 use sys::{Errno, Fail, files};
@@ -180,32 +181,52 @@ pub struct View {
     pub run: PathBuf,
 }
 
+/// So many blocks are read at once: enough for few calls, and little memory to be touched.
+const PIECE: usize = 64;
+
 /// Reads a table. A block that was caught while being written is read again; one that stays broken
 /// (another version's, damage) is left out. `NotFound` if there is none.
 pub fn read(run: &Path) -> io::Result<View> {
-    let bytes = std::fs::read(run.join(NAME))?;
-    let bad = || io::Error::new(io::ErrorKind::InvalidData, "not a table of this version of pinfold");
-    let head = match bytes.get(..SIZE).and_then(Head::decode) {
-        Some(head) => head,
-        None => again(run, 0).as_deref().and_then(Head::decode).ok_or_else(bad)?,
-    };
-    let mut records = Vec::new();
-    for (slot, block) in (0..).zip(bytes.chunks_exact(SIZE).skip(1)) {
-        if block.iter().all(|&b| b == 0) {
-            continue;
+    let file = File::open(run.join(NAME))?;
+    let (mut head, mut records) = (None, Vec::new());
+    each_block(&file, |number, block| match number.checked_sub(1) {
+        None => head = Head::decode(block).or_else(|| Head::decode(&again(&file, 0)?)),
+        Some(_) if block.iter().all(|&b| b == 0) => {}
+        Some(slot) => {
+            let record = Record::decode(block).or_else(|| Record::decode(&again(&file, offset(slot))?));
+            records.extend(record.map(|record| (slot, record)));
         }
-        let record = Record::decode(block).or_else(|| Record::decode(&again(run, offset(slot))?));
-        records.extend(record.map(|record| (slot, record)));
-    }
-    Ok(View { head, records, run: run.to_owned() })
+    })?;
+    let bad = || io::Error::new(io::ErrorKind::InvalidData, "not a table of this version of pinfold");
+    Ok(View { head: head.ok_or_else(bad)?, records, run: run.to_owned() })
 }
 
-fn again(run: &Path, at: i64) -> Option<Vec<u8>> {
-    let file = File::open(run.join(NAME)).ok()?;
+/// Gives every block to `take`, with its number: the head is 0.
+fn each_block(file: &File, mut take: impl FnMut(u32, &[u8])) -> io::Result<()> {
+    let mut piece = vec![0; PIECE * SIZE];
+    for first in (0..).step_by(PIECE) {
+        let mut length = 0;
+        while length < piece.len() {
+            match file.read_at(&mut piece[length..], u64::from(first) * SIZE as u64 + length as u64) {
+                Ok(0) => break,
+                Ok(n) => length += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        (first..).zip(piece[..length].chunks_exact(SIZE)).for_each(|(number, block)| take(number, block));
+        if length < piece.len() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn again(file: &File, at: i64) -> Option<Vec<u8>> {
     // a write of one block takes less than a microsecond: a few tries are plenty
     (0..100).find_map(|_| {
         let mut block = vec![0; SIZE];
-        nix::sys::uio::pread(&file, &mut block, at).ok()?;
+        nix::sys::uio::pread(file, &mut block, at).ok()?;
         std::thread::yield_now();
         record::is_whole(&block).then_some(block)
     })

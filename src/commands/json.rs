@@ -156,14 +156,14 @@ fn service(row: &Row) -> Service {
     let now = monotonic_ms();
     let usage = row.closer.as_ref().map_or(Usage::default(), |closer| closer.usage);
     let (record, keeper, closer) = (row.record(), row.keeper(), row.closer.as_ref());
-    let (state, state_text, want, paused) = match &row.known {
-        Known::Ours(record, _) => {
+    let (state, state_text, want, paused) = match row.known() {
+        Known::Ours(record) => {
             let want = match record.state.want {
                 Want::Up => "up",
                 Want::Once => "once",
                 Want::Down => "down",
             };
-            (word(record), reason::state(record, now), want, record.state.paused)
+            (word(record), reason::state(record, now).into_owned(), want, record.state.paused)
         }
         Known::Others(status) => {
             let state = if status.pid == 0 { "down" } else { "up" };
@@ -176,8 +176,8 @@ fn service(row: &Row) -> Service {
         }
     };
     Service {
-        name: row.name.clone(),
-        directory: row.directory.display().to_string(),
+        name: row.name().into_owned(),
+        directory: row.directory().display().to_string(),
         supervisor: keeper.map(|keeper| String::from_utf8_lossy(&keeper.head.directory).into_owned()),
         family: if record.is_some() { "pinfold" } else { "other" },
         state,

@@ -52,8 +52,8 @@ const METRICS: &[Metric] = &[
     Metric("paused", "gauge", "It is stopped by svc -p.", |row| truth(row.record()?.state.paused)),
     Metric("enabled", "gauge", "It is started at boot.", |row| truth(row.closer.as_ref()?.enabled)),
     Metric("changed_timestamp_seconds", "gauge", "When it last came up or went down.", |row| {
-        match &row.known {
-            Known::Ours(record, _) => Some(record.changed.0 as f64),
+        match row.known() {
+            Known::Ours(record) => Some(record.changed.0 as f64),
             Known::Others(_) => None,
         }
     }),
@@ -142,7 +142,7 @@ fn supervisors(rows: &[Row], text: &mut String) {
 
 fn labels(row: &Row) -> String {
     let directory = row.keeper().map_or(String::new(), |keeper| label(&keeper.head.directory));
-    format!("directory=\"{directory}\",service=\"{}\"", label(row.name.as_bytes()))
+    format!("directory=\"{directory}\",service=\"{}\"", label(row.name().as_bytes()))
 }
 
 /// A label's value.

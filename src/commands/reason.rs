@@ -4,6 +4,7 @@ use super::service::Sight;
 use super::terminal::clean;
 use crate::machine::{Cause, Ms, Phase, Rung, Want};
 use crate::record::Record;
+use std::borrow::Cow;
 use sys::reap::Ending;
 
 /// Why the run that was watched is over.
@@ -68,33 +69,35 @@ pub(super) fn ending_words(ending: Ending) -> String {
 }
 
 /// What a service does, as `pinfold status` says it. `now` is on the monotonic clock.
-pub(super) fn state(record: &Record, now: Ms) -> String {
+pub(super) fn state(record: &Record, now: Ms) -> Cow<'static, str> {
     let state = &record.state;
     let word = match state.phase {
-        _ if state.paused => "paused".to_owned(),
-        Phase::Down => "down".to_owned(),
+        _ if state.paused => Cow::Borrowed("paused"),
+        Phase::Down => "down".into(),
         Phase::Starting { since, .. } => match state.deadline {
-            Some(at) => format!("starting for {} s of {}", seconds(since, now), seconds(since, at)),
-            None => format!("starting for {} s", seconds(since, now)),
+            Some(at) => format!("starting for {} s of {}", seconds(since, now), seconds(since, at)).into(),
+            None => format!("starting for {} s", seconds(since, now)).into(),
         },
-        Phase::Ready { .. } if record.words.ending => "ending by itself".to_owned(),
-        Phase::Ready { .. } if record.words.reloading => "reloading".to_owned(),
-        Phase::Ready { .. } if record.notifies => "ready".to_owned(),
-        Phase::Ready { .. } => "up".to_owned(),
-        Phase::Daemonising { .. } => "daemonising".to_owned(),
-        Phase::Stopping { rung, .. } => ending_for("stopping", rung, record, now),
-        Phase::Sweeping { cause: Cause::Asked, rung, .. } => ending_for("stopping", rung, record, now),
-        Phase::Sweeping { rung, .. } => ending_for("sweeping", rung, record, now),
-        Phase::Finishing { .. } => "finishing".to_owned(),
-        Phase::Backoff { cause: Cause::NotStarted } => format!("can't start{}", again(state.deadline, now)),
-        Phase::Backoff { .. } if state.quick_deaths > 1 => {
-            format!("crash loop{}", again(state.deadline, now))
+        Phase::Ready { .. } if record.words.ending => "ending by itself".into(),
+        Phase::Ready { .. } if record.words.reloading => "reloading".into(),
+        Phase::Ready { .. } if record.notifies => "ready".into(),
+        Phase::Ready { .. } => "up".into(),
+        Phase::Daemonising { .. } => "daemonising".into(),
+        Phase::Stopping { rung, .. } => ending_for("stopping", rung, record, now).into(),
+        Phase::Sweeping { cause: Cause::Asked, rung, .. } => ending_for("stopping", rung, record, now).into(),
+        Phase::Sweeping { rung, .. } => ending_for("sweeping", rung, record, now).into(),
+        Phase::Finishing { .. } => "finishing".into(),
+        Phase::Backoff { cause: Cause::NotStarted } => {
+            format!("can't start{}", again(state.deadline, now)).into()
         }
-        Phase::Backoff { .. } => format!("restarting{}", again(state.deadline, now)),
-        Phase::Failed { .. } => "failed".to_owned(),
+        Phase::Backoff { .. } if state.quick_deaths > 1 => {
+            format!("crash loop{}", again(state.deadline, now)).into()
+        }
+        Phase::Backoff { .. } => format!("restarting{}", again(state.deadline, now)).into(),
+        Phase::Failed { .. } => "failed".into(),
     };
     match (state.want, state.phase) {
-        (Want::Once, phase) if phase.is_up() => format!("{word} once"),
+        (Want::Once, phase) if phase.is_up() => word + " once",
         _ => word,
     }
 }

@@ -11,6 +11,7 @@ use crate::table::{Head, View};
 use cgroup::controllers::Usage;
 use compat::status::Status;
 use compat::tai::Tai64n;
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -26,15 +27,26 @@ pub(super) struct Keeper {
     pub(super) run: PathBuf,
     /// Whether it lives.
     pub(super) life: Life,
+    /// What it says of its services.
+    records: Vec<(u32, Record)>,
 }
 
 /// What is known of a service, and from whom.
-#[derive(Clone, Debug)]
-pub(super) enum Known {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Known<'a> {
     /// Pinfold's table.
-    Ours(Box<Record>, Rc<Keeper>),
+    Ours(&'a Record),
     /// Another family's supervisor.
-    Others(Status),
+    Others(&'a Status),
+}
+
+/// Where that stands.
+#[derive(Clone, Debug)]
+enum Source {
+    /// At this place among its supervisor's records.
+    Table(Rc<Keeper>, usize),
+    /// In the service's directory.
+    Status(Status, PathBuf),
 }
 
 /// What is not in the table.
@@ -55,27 +67,25 @@ pub(super) struct Closer {
 /// A service, for what is shown.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    /// Its name below the scan directory; bytes that are no text are replaced.
-    pub(super) name: String,
-    /// Its directory.
-    pub(super) directory: PathBuf,
-    /// All else.
-    pub(super) known: Known,
+    source: Source,
     /// What takes a closer look.
-    pub(super) closer: Option<Closer>,
+    pub(super) closer: Option<Box<Closer>>,
 }
 
 /// Everything that pinfold supervises, by scan directory and name.
 pub(super) fn all() -> Vec<Row> {
     let mut rows = Vec::new();
-    for View { head, mut records, run } in tables::all() {
-        // a log service below its service, whatever else begins with that one's name
-        let main = |record: &Record| record.name.strip_suffix(b"/log").unwrap_or(&record.name).to_vec();
-        records.sort_by_cached_key(|(_, record)| (main(record), record.name.len()));
-        let keeper = Rc::new(Keeper { life: tables::life(&head), head, run });
-        rows.extend(records.into_iter().map(|(_, record)| Row::ours(record, &keeper)));
+    for mut view in tables::all() {
+        view.records.sort_unstable_by(|(_, one), (_, other)| order(one).cmp(&order(other)));
+        let keeper = Rc::new(Keeper::new(view));
+        rows.extend((0..keeper.records.len()).map(|at| Row::new(Source::Table(Rc::clone(&keeper), at))));
     }
     rows
+}
+
+/// A log service below its service, whatever else begins with that one's name.
+fn order(record: &Record) -> (&[u8], usize) {
+    (record.name.strip_suffix(b"/log").unwrap_or(&record.name), record.name.len())
 }
 
 /// Takes a closer look at each: counts its processes and their memory. For a thousand services the kernel
@@ -83,14 +93,14 @@ pub(super) fn all() -> Vec<Row> {
 pub(super) fn look_closer(rows: &mut [Row], named: bool) {
     let members = Members::default();
     for row in rows {
-        let mut closer = row.closer(&members);
+        let mut closer = row.look(&members);
         if named {
             let group = row.record().zip(row.keeper()).and_then(|(r, k)| members::group(&k.head, r));
             closer.usage = group.map_or(Usage::default(), |group| cgroup::controllers::usage(&group));
             let entry = row.record().zip(row.keeper()).map(|(r, k)| (&*k.run, &*r.name));
-            closer.last_lines = last_words::all(&row.directory, entry);
+            closer.last_lines = last_words::all(&row.directory(), entry);
         }
-        row.closer = Some(closer);
+        row.closer = Some(Box::new(closer));
     }
 }
 
@@ -100,11 +110,10 @@ pub(super) fn one(name: &OsStr) -> Result<Row, Failure> {
     match service.look() {
         Sight::Ours(record) => {
             let Some(entry) = &service.entry else { return Err(Failure::no("not supervised")) };
-            let life = tables::life(&entry.head);
-            let keeper = Rc::new(Keeper { life, head: entry.head.clone(), run: entry.run.clone() });
-            Ok(Row::ours(*record, &keeper))
+            let (head, run) = (entry.head.clone(), entry.run.clone());
+            Ok(Row::only(View { head, run, records: vec![(0, *record)] }))
         }
-        Sight::Others(status) => Ok(Row::others(&service, status)),
+        Sight::Others(status) => Ok(Row::new(Source::Status(status, service.directory))),
         Sight::Nobody => last_known(&service).ok_or_else(|| match service.tell(&[]) {
             Err(failure) => failure,
             Ok(()) => Failure::no("not supervised"),
@@ -132,36 +141,33 @@ fn last_known(service: &Service) -> Option<Row> {
             let meta = std::fs::metadata(tables::directory_of(&head, record));
             meta.is_ok_and(|meta| (meta.dev(), meta.ino()) == service.inode)
         };
-        let (_, record) = records.into_iter().find(|(_, record)| is_it(record))?;
-        let keeper = Rc::new(Keeper { life: tables::life(&head), head, run });
-        Some(Row::ours(record, &keeper))
+        let found = records.into_iter().find(|(_, record)| is_it(record))?;
+        Some(Row::only(View { head, run, records: vec![found] }))
     })
 }
 
+impl Keeper {
+    fn new(view: View) -> Keeper {
+        let View { head, records, run } = view;
+        Keeper { life: tables::life(&head), head, run, records }
+    }
+}
+
 impl Row {
-    fn ours(record: Record, keeper: &Rc<Keeper>) -> Row {
-        let directory = tables::directory_of(&keeper.head, &record);
-        Row {
-            name: String::from_utf8_lossy(&record.name).into_owned(),
-            directory,
-            closer: None,
-            known: Known::Ours(Box::new(record), Rc::clone(keeper)),
-        }
+    fn new(source: Source) -> Row {
+        Row { source, closer: None }
     }
 
-    fn others(service: &Service, status: Status) -> Row {
-        let name = service.directory.file_name().unwrap_or(service.directory.as_os_str());
-        Row {
-            name: name.to_string_lossy().into_owned(),
-            directory: service.directory.clone(),
-            known: Known::Others(status),
-            closer: None,
-        }
+    /// The only one of a table.
+    fn only(view: View) -> Row {
+        Row::new(Source::Table(Rc::new(Keeper::new(view)), 0))
     }
 
-    fn closer(&self, members: &Members) -> Closer {
-        let enabled = !self.directory.join("down").exists();
-        let Known::Ours(record, keeper) = &self.known else { return Closer { enabled, ..Closer::default() } };
+    fn look(&self, members: &Members) -> Closer {
+        let enabled = !self.directory().join("down").exists();
+        let Some((record, keeper)) = self.record().zip(self.keeper()) else {
+            return Closer { enabled, ..Closer::default() };
+        };
         let group = members::group(&keeper.head, record);
         Closer {
             processes: members.count(&keeper.head, record),
@@ -171,19 +177,45 @@ impl Row {
         }
     }
 
+    /// What is known of it.
+    pub(super) fn known(&self) -> Known<'_> {
+        match &self.source {
+            Source::Table(keeper, at) => Known::Ours(&keeper.records[*at].1),
+            Source::Status(status, _) => Known::Others(status),
+        }
+    }
+
+    /// Its name below the scan directory; bytes that are no text are replaced.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        match &self.source {
+            Source::Table(keeper, at) => String::from_utf8_lossy(&keeper.records[*at].1.name),
+            Source::Status(_, directory) => {
+                directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy()
+            }
+        }
+    }
+
+    /// Its directory.
+    pub(super) fn directory(&self) -> PathBuf {
+        match &self.source {
+            Source::Table(keeper, at) => tables::directory_of(&keeper.head, &keeper.records[*at].1),
+            Source::Status(_, directory) => directory.clone(),
+        }
+    }
+
     /// The table's record, if pinfold supervises it.
     pub(super) fn record(&self) -> Option<&Record> {
-        match &self.known {
-            Known::Ours(record, _) => Some(record),
+        match self.known() {
+            Known::Ours(record) => Some(record),
             Known::Others(_) => None,
         }
     }
 
     /// Pinfold's supervisor over it.
     pub(super) fn keeper(&self) -> Option<&Rc<Keeper>> {
-        match &self.known {
-            Known::Ours(_, keeper) => Some(keeper),
-            Known::Others(_) => None,
+        match &self.source {
+            Source::Table(keeper, _) => Some(keeper),
+            Source::Status(..) => None,
         }
     }
 
@@ -194,33 +226,33 @@ impl Row {
 
     /// It is the log service of another.
     pub(super) fn is_log(&self) -> bool {
-        self.name.ends_with("/log")
+        self.name().ends_with("/log")
     }
 
     /// The process that stands for it; one that has died unnoticed is none.
     pub(super) fn pid(&self) -> Option<i32> {
-        match &self.known {
-            Known::Ours(record, _) if self.is_last_known() => {
+        match self.known() {
+            Known::Ours(record) if self.is_last_known() => {
                 record.leader.filter(|who| who.exists()).map(|who| who.pid)
             }
-            Known::Ours(record, _) => record.leader.map(|who| who.pid),
+            Known::Ours(record) => record.leader.map(|who| who.pid),
             Known::Others(status) => i32::try_from(status.pid).ok().filter(|&pid| pid != 0),
         }
     }
 
     /// Whether something of it runs, as init scripts' `status` means it.
     pub(super) fn is_running(&self) -> bool {
-        match &self.known {
-            Known::Ours(..) if self.is_last_known() => self.pid().is_some(),
-            Known::Ours(record, _) => !record.state.phase.is_still(),
+        match self.known() {
+            Known::Ours(_) if self.is_last_known() => self.pid().is_some(),
+            Known::Ours(record) => !record.state.phase.is_still(),
             Known::Others(_) => self.pid().is_some(),
         }
     }
 
     /// How long it has been up, or down: seconds.
     pub(super) fn seconds(&self) -> u64 {
-        match &self.known {
-            Known::Ours(record, _) => match record.state.phase {
+        match self.known() {
+            Known::Ours(record) => match record.state.phase {
                 Phase::Starting { since, .. } | Phase::Ready { since, .. } | Phase::Daemonising { since } => {
                     monotonic_ms().saturating_sub(since) / 1000
                 }

@@ -8,6 +8,7 @@ use super::{cli, json, last_words, reason};
 use crate::machine::{Cause, Phase};
 use crate::record::Record;
 use clap::{ArgMatches, Command};
+use std::borrow::Cow;
 use std::io::Write;
 use sys::clock::monotonic_ms;
 
@@ -84,10 +85,10 @@ fn print(rows: &[Row], verbose: bool, names: &[std::ffi::OsString]) -> std::io::
             last = Some(directory(row));
         }
         let (cells, paint) = cells(row);
-        table.row(cells, paint);
+        table.row(&cells, paint);
         let more = if verbose { used(row).into_iter().chain(last_stop(row)).collect() } else { Vec::new() };
         let said = if verbose || is_failing(row) { said(row) } else { Vec::new() };
-        more.into_iter().chain(said).for_each(|line| table.note(format!("  {line}")));
+        more.into_iter().chain(said).for_each(|line| table.note(&format!("  {line}")));
     }
     table.print()
 }
@@ -111,7 +112,7 @@ fn said(row: &Row) -> Vec<String> {
     let lines = row.closer.iter().flat_map(|closer| &closer.last_lines);
     let said: Vec<String> = lines.map(|line| format!("said: {line}")).collect();
     match row.keeper() {
-        Some(keeper) if said.is_empty() && keeper.head.journal => vec![last_words::in_journal(&row.name)],
+        Some(keeper) if said.is_empty() && keeper.head.journal => vec![last_words::in_journal(&row.name())],
         _ => said,
     }
 }
@@ -146,40 +147,41 @@ fn title(row: &Row, several: bool) -> Option<String> {
     Some(format!("{directory}: {trouble}"))
 }
 
-fn cells(row: &Row) -> ([String; 9], Paint) {
-    let dash = || "-".to_owned();
-    let name = match row.name.strip_suffix("/log") {
-        Some(main) if row.is_log() => format!("  {main}/log"),
-        _ => row.name.clone(),
+fn cells(row: &Row) -> ([Cow<'_, str>; 9], Paint) {
+    let dash = Cow::Borrowed("-");
+    let shown = |text: Option<String>| text.map_or(dash.clone(), Cow::Owned);
+    let name = row.name();
+    let name = match name.strip_suffix("/log") {
+        Some(main) => Cow::Owned(format!("  {main}/log")),
+        None => name,
     };
     let (state, paint) = state(row);
     let (record, closer) = (row.record(), row.closer.as_ref());
-    let last_exit = record.and_then(|record| record.last_exit).map_or(dash(), |ending| ending.to_string());
     let cells = [
         name,
         state,
-        row.pid().map_or(dash(), |pid| pid.to_string()),
-        time(row.seconds()),
-        closer.and_then(|closer| closer.processes).map_or(dash(), |count| count.to_string()),
-        closer.and_then(|closer| closer.memory).map_or(dash(), size),
-        row.keeper().map_or("none".to_owned(), |keeper| keeper.head.containment.clone()),
-        last_exit,
+        shown(row.pid().map(|pid| pid.to_string())),
+        Cow::Owned(time(row.seconds())),
+        shown(closer.and_then(|closer| closer.processes).map(|count| count.to_string())),
+        shown(closer.and_then(|closer| closer.memory).map(size)),
+        Cow::Borrowed(row.keeper().map_or("none", |keeper| &keeper.head.containment)),
+        shown(record.and_then(|record| record.last_exit).map(|ending| ending.to_string())),
         notes(row),
     ];
     (cells, paint)
 }
 
-fn state(row: &Row) -> (String, Paint) {
-    let (text, paint) = match &row.known {
-        Known::Ours(record, _) => (reason::state(record, monotonic_ms()), paint(record)),
-        Known::Others(status) if status.paused => ("paused".to_owned(), Paint::Busy),
-        Known::Others(status) if status.pid == 0 => ("down".to_owned(), Paint::Down),
-        Known::Others(_) => ("up".to_owned(), Paint::Good),
+fn state(row: &Row) -> (Cow<'_, str>, Paint) {
+    let (text, paint) = match row.known() {
+        Known::Ours(record) => (reason::state(record, monotonic_ms()), paint(record)),
+        Known::Others(status) if status.paused => ("paused".into(), Paint::Busy),
+        Known::Others(status) if status.pid == 0 => ("down".into(), Paint::Down),
+        Known::Others(_) => ("up".into(), Paint::Good),
     };
     match (row.is_last_known(), row.is_running()) {
         (false, _) => (text, paint),
-        (true, true) => (format!("{text}?"), Paint::Busy),
-        (true, false) => (format!("{text}?"), Paint::Down),
+        (true, true) => (text + "?", Paint::Busy),
+        (true, false) => (text + "?", Paint::Down),
     }
 }
 
@@ -201,7 +203,7 @@ fn is_troubled(row: &Row) -> bool {
     row.record().is_some_and(|record| paint(record) != Paint::Good)
 }
 
-fn notes(row: &Row) -> String {
+fn notes(row: &Row) -> Cow<'_, str> {
     let unlike = match (row.is_running(), row.closer.as_ref().map(|closer| closer.enabled)) {
         (true, Some(false)) => Some("normally down"),
         (false, Some(true)) => Some("normally up"),
@@ -210,8 +212,13 @@ fn notes(row: &Row) -> String {
     let message = row.record().map(|record| record.message.as_str()).filter(|text| !text.is_empty());
     let status = row.record().map(|record| &*record.words.status).filter(|text| !text.is_empty());
     let status = status.map(|text| format!("says: {}", super::terminal::clean(text)));
-    let notes: Vec<&str> = unlike.into_iter().chain(message).chain(status.as_deref()).collect();
-    notes.join("; ")
+    match (unlike, message, status) {
+        (None, None, None) => "".into(),
+        (unlike, message, status) => {
+            let notes: Vec<&str> = unlike.into_iter().chain(message).chain(status.as_deref()).collect();
+            notes.join("; ").into()
+        }
+    }
 }
 
 /// A time for people: two units at the most.

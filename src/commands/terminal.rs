@@ -41,7 +41,9 @@ pub(super) fn width() -> Option<usize> {
 
 /// A text in which nothing moves the cursor.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
-    match text.contains(is_active) {
+    // most are of the plainest kind
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    match !is_plain && text.contains(is_active) {
         true => Cow::Owned(text.chars().map(escaped).collect()),
         false => Cow::Borrowed(text),
     }
@@ -72,42 +74,59 @@ pub(super) fn cut(text: &str, width: Option<usize>) -> Cow<'_, str> {
     }
 }
 
+/// A line of a table.
 enum Line<const N: usize> {
-    Row([String; N], Option<Paint>),
-    Text(String),
+    /// How many bytes and characters each of its cells has.
+    Row([(usize, usize); N], Option<Paint>),
+    /// How many bytes it has.
+    Text(usize),
 }
 
 /// A table of `N` columns, of which the last is as wide as there is room, and the second is coloured.
 pub(super) struct Table<const N: usize> {
+    /// All that it says, line by line and cell by cell.
+    text: String,
     lines: Vec<Line<N>>,
+    /// The characters of each column's widest cell.
+    widths: [usize; N],
     empty: bool,
 }
 
 impl<const N: usize> Table<N> {
     /// One with these heads.
     pub(super) fn new(heads: &[&str; N]) -> Table<N> {
-        Table { lines: vec![Line::Row(heads.map(str::to_owned), None)], empty: true }
+        let mut table = Table { text: String::new(), lines: Vec::new(), widths: [0; N], empty: true };
+        table.cells(heads, None);
+        table
     }
 
     /// A line over the rows that follow.
     pub(super) fn title(&mut self, title: Option<String>) {
-        self.lines.extend(title.map(|title| Line::Text(clean(&title).into_owned())));
+        title.iter().for_each(|title| self.note(title));
     }
 
     /// A line under the last row.
-    pub(super) fn note(&mut self, note: String) {
-        self.lines.push(Line::Text(clean(&note).into_owned()));
+    pub(super) fn note(&mut self, note: &str) {
+        let note = clean(note);
+        self.text.push_str(&note);
+        self.lines.push(Line::Text(note.len()));
     }
 
     /// A row.
-    pub(super) fn row(&mut self, mut cells: [String; N], paint: Paint) {
-        for cell in &mut cells {
-            if let Cow::Owned(clean) = clean(cell) {
-                *cell = clean;
-            }
-        }
-        self.lines.push(Line::Row(cells, Some(paint)));
+    pub(super) fn row(&mut self, cells: &[impl AsRef<str>; N], paint: Paint) {
+        self.cells(cells, Some(paint));
         self.empty = false;
+    }
+
+    fn cells(&mut self, cells: &[impl AsRef<str>; N], paint: Option<Paint>) {
+        let mut sizes = [(0, 0); N];
+        for ((size, width), cell) in sizes.iter_mut().zip(&mut self.widths).zip(cells) {
+            let cell = clean(cell.as_ref());
+            *size = (cell.len(), cell.chars().count());
+            *width = size.1.max(*width);
+            self.text.push_str(&cell);
+        }
+        self.lines.push(Line::Row(sizes, paint));
     }
 
     /// Writes it out; nothing, if it has no rows.
@@ -120,45 +139,59 @@ impl<const N: usize> Table<N> {
     }
 
     fn text(&self, width: Option<usize>, coloured: bool) -> String {
-        let mut widths = [0; N];
+        let mut cells = &*self.text;
+        let mut text = String::with_capacity(2 * cells.len());
         for line in &self.lines {
-            if let Line::Row(cells, _) = line {
-                for (width, cell) in widths.iter_mut().zip(cells) {
-                    *width = cell.chars().count().max(*width);
-                }
-            }
-        }
-        let mut text = String::new();
-        for line in &self.lines {
+            let begin = text.len();
             match line {
-                Line::Text(line) => text.push_str(&cut(line, width)),
-                Line::Row(cells, paint) => text.push_str(&lay_out(cells, *paint, &widths, width, coloured)),
+                Line::Text(length) => text.push_str(take(&mut cells, *length)),
+                Line::Row(sizes, _) => self.lay_out(sizes, &mut cells, &mut text),
+            }
+            if let Cow::Owned(short) = cut(&text[begin..], width) {
+                text.truncate(begin);
+                text.push_str(&short);
+            }
+            if let Line::Row(sizes, Some(paint)) = line
+                && coloured
+            {
+                self.colour(&mut text, begin, sizes[1].1, *paint);
             }
             text.push('\n');
         }
         text
     }
+
+    fn lay_out(&self, sizes: &[(usize, usize); N], cells: &mut &str, text: &mut String) {
+        let begin = text.len();
+        for ((bytes, chars), width) in sizes.iter().zip(&self.widths) {
+            text.push_str(take(cells, *bytes));
+            let mut blanks = width + 2 - chars;
+            while blanks > 0 {
+                let some = blanks.min(BLANKS.len());
+                text.push_str(&BLANKS[..some]);
+                blanks -= some;
+            }
+        }
+        text.truncate(begin + text[begin..].trim_end().len());
+    }
+
+    /// Colours the second column of the line that begins there, which has so many characters.
+    fn colour(&self, text: &mut String, begin: usize, chars: usize, paint: Paint) {
+        let from = self.widths[0] + 2;
+        let byte = |n: usize| text[begin..].char_indices().nth(n).map_or(text.len(), |(at, _)| begin + at);
+        let (from, to) = (byte(from), byte(from + chars));
+        text.insert_str(to, "[0m");
+        text.insert_str(from, paint.code());
+    }
 }
 
-fn lay_out<const N: usize>(
-    cells: &[String; N],
-    paint: Option<Paint>,
-    widths: &[usize; N],
-    width: Option<usize>,
-    coloured: bool,
-) -> String {
-    let mut line = String::new();
-    for (cell, width) in cells.iter().zip(widths) {
-        line.push_str(cell);
-        line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
-    }
-    let line = cut(line.trim_end(), width).into_owned();
-    let Some(paint) = paint.filter(|_| coloured) else { return line };
-    // the second column: from its first character to its last
-    let (from, length) = (widths[0] + 2, cells[1].chars().count());
-    let byte = |n: usize| line.char_indices().nth(n).map_or(line.len(), |(at, _)| at);
-    let (from, to) = (byte(from), byte(from + length));
-    format!("{}{}{}\x1b[0m{}", &line[..from], paint.code(), &line[from..to], &line[to..])
+const BLANKS: &str = "                                ";
+
+/// Takes so many bytes from the beginning.
+fn take<'a>(text: &mut &'a str, bytes: usize) -> &'a str {
+    let (taken, rest) = text.split_at(bytes);
+    *text = rest;
+    taken
 }
 
 #[cfg(test)]
@@ -167,9 +200,9 @@ mod tests {
 
     fn table() -> Table<3> {
         let mut table = Table::new(&["NAME", "STATE", ""]);
-        table.row(["ä".into(), "up".into(), "a long message".into()], Paint::Good);
+        table.row(&["ä", "up", "a long message"], Paint::Good);
         table.title(Some("/etc/service:".into()));
-        table.row(["no\nline".into(), "failed".into(), String::new()], Paint::Bad);
+        table.row(&["no\nline", "failed", ""], Paint::Bad);
         table
     }
 

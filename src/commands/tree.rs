@@ -74,7 +74,9 @@ struct Node {
 fn tree(row: &Row, members: &Members) -> Tree {
     let now = monotonic_ms();
     let (state_text, mut found) = match (row.record(), row.keeper()) {
-        (Some(record), Some(keeper)) => (reason::state(record, now), members.of(&keeper.head, record)),
+        (Some(record), Some(keeper)) => {
+            (reason::state(record, now).into_owned(), members.of(&keeper.head, record))
+        }
         // what another supervisor's service has started is not known; its own process is
         _ => {
             let stat = row.pid().and_then(sys::process::Stat::read);
@@ -85,7 +87,12 @@ fn tree(row: &Row, members: &Members) -> Tree {
     found.sort_by_key(|member| member.stat.pid);
     let leader = row.pid();
     let processes = found.iter().map(|member| node(member, leader)).collect();
-    Tree { name: row.name.clone(), directory: row.directory.display().to_string(), state_text, processes }
+    Tree {
+        name: row.name().into_owned(),
+        directory: row.directory().display().to_string(),
+        state_text,
+        processes,
+    }
 }
 
 /// What can still be known of a process that may be ending.
