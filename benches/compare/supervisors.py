@@ -2,6 +2,7 @@
 `tick`, in directories of the same names, on tmpfs."""
 
 import contextlib
+import itertools
 import os
 import signal
 import struct
@@ -10,6 +11,9 @@ import time
 from pathlib import Path
 
 from machine import Ends, Pen, Ticks, command
+
+# short names for the trees, as long as /run/pinfold/service is: pinfold's links repeat the path
+TREES = itertools.count()
 
 
 class Supervisor:
@@ -20,7 +24,7 @@ class Supervisor:
     most_services = 1 << 20
 
     def __init__(self, tools, work):
-        self.tools, self.work = tools, work / f"{self.name}-{time.monotonic_ns()}"
+        self.tools, self.work = tools, work / str(next(TREES))
         self.scan = self.work / "scan"
         self.scan.mkdir(parents=True)
         self.ticks = Ticks(self.scan / ".tick")
