@@ -33,12 +33,15 @@ pub struct Fence {
     walk: Option<Walk>,
     /// Why a fold that was looked at could not be read, and so counts as populated.
     pub unread: Option<Fail>,
+    /// There may be groups with somebody in them that no service here knows of.
+    pub left_behind: bool,
 }
 
 impl Fence {
     /// Goes by what was found.
     pub fn new(containment: Containment) -> Fence {
-        Fence { containment, foldroot: None, walk: None, unread: None }
+        let left_behind = containment.house().is_some_and(House::is_adopted);
+        Fence { containment, foldroot: None, walk: None, unread: None, left_behind }
     }
 
     /// The house of groups; `None` on the subtree rung.
@@ -128,9 +131,9 @@ impl Fold {
         }
     }
 
-    /// A fold in which an earlier supervisor has left somebody, if there is one.
+    /// A fold in which an earlier supervisor, or a service since forgotten, has left somebody, if there is one.
     pub fn find(fence: &Fence, name: &[u8]) -> Option<Fold> {
-        let group = Group::find(fence.house()?, name)?;
+        let group = Group::find(fence.house().filter(|_| fence.left_behind)?, name)?;
         Some(Fold { group, ..Fold::new(name) })
     }
 

@@ -141,14 +141,14 @@ fn an_event_takes_no_more_system_calls_than_it_did() {
     let all = Fifty::new("guards_calls");
     let supervisor = all.supervisor();
     let phases: [(&str, f64, &dyn Fn()); 5] = [
-        ("taken up", 75.0, &|| all.lay_out()),
+        ("taken up", 54.0, &|| all.lay_out()),
         // the pipe to the catcher is made with the first start
-        ("first start", 42.0, &|| all.up()),
+        ("first start", 35.0, &|| all.up()),
         // published twice, or once where the end is quicker
-        ("stop", 58.0, &|| all.down()),
-        ("start", 40.0, &|| all.up()),
+        ("stop", 36.0, &|| all.down()),
+        ("start", 30.0, &|| all.up()),
         // of one that has run for less than a second: published as waiting in between
-        ("restart", 73.0, &|| all.crash()),
+        ("restart", 53.0, &|| all.crash()),
     ];
     for (what, most, does) in phases {
         let count = match Count::begin(&all, supervisor) {

@@ -12,7 +12,7 @@ pub use vocabulary::{Kind, Setting, TABLE, lookup};
 use crate::machine::{Config, Daemonised, Times};
 use nix::sys::signal::Signal;
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ops::ControlFlow;
 use std::path::Path;
 use sys::files;
 
@@ -106,8 +106,7 @@ impl Settings {
     /// listed once (at most [`MOST_ENTRIES`]), files are opened without waiting and read up to a bound.
     pub fn read(directory: &Path) -> Result<Settings, Unusable> {
         let mut settings = Settings::default();
-        for entry in entries(directory)? {
-            let Some(setting) = lookup(&entry) else { continue };
+        for setting in found_in(directory)? {
             match setting.kind {
                 Kind::Known => {}
                 Kind::Flag(set) => set(&mut settings),
@@ -151,25 +150,18 @@ impl Settings {
 /// The most names of a directory that are looked at.
 pub const MOST_ENTRIES: usize = 1000;
 
-/// The names of [`TABLE`] that are in the directory.
-fn entries(directory: &Path) -> Result<Vec<Vec<u8>>, Unusable> {
-    let names = files::names(directory).map_err(|fail| Unusable { what: fail.to_string() })?;
-    let mut found: Vec<Vec<u8>> = Vec::new();
-    for (n, name) in names.enumerate() {
-        if n == MOST_ENTRIES {
-            return Ok(one_by_one(directory));
-        }
-        if lookup(name.as_bytes()).is_some() {
-            found.push(name.into_vec());
-        }
-    }
-    Ok(found)
-}
-
-/// The same for a directory too large to be listed: every known name is asked for.
-fn one_by_one(directory: &Path) -> Vec<Vec<u8>> {
-    let there = TABLE.iter().filter(|setting| directory.join(setting.name).symlink_metadata().is_ok());
-    there.map(|setting| setting.name.as_bytes().to_vec()).collect()
+/// The settings that are in the directory.
+fn found_in(directory: &Path) -> Result<Vec<&'static Setting>, Unusable> {
+    let (mut found, mut left) = (Vec::new(), MOST_ENTRIES);
+    let mut each = |name: &[u8]| {
+        found.extend(lookup(name));
+        left -= 1;
+        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    files::each_name(directory, &mut each).map_err(|fail| Unusable { what: fail.to_string() })?;
+    // too large to be listed: every known name is asked for
+    let is_there = |setting: &&Setting| directory.join(setting.name).symlink_metadata().is_ok();
+    Ok(if left == 0 { TABLE.iter().filter(is_there).collect() } else { found })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! `lock`, `ok`, `control`, `status` mean what they mean to daemontools and runit; `pid` and `stat` are
 //! runit's text forms. See supervise(8), runsv(8).
 
+use super::face::{Face, Sheets};
 use crate::place;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,10 +26,8 @@ pub(super) struct Desk {
     control: OwnedFd,
     /// Only where `ok` could not be the same file as `control`.
     ok: Option<OwnedFd>,
-    /// What was last published, so that what has not changed is not written again.
-    status: [u8; 20],
-    pid: u64,
-    stat: u64,
+    /// What is published in it.
+    sheets: Sheets,
 }
 
 /// Where a service's files are.
@@ -44,16 +43,20 @@ impl Desk {
     pub(super) fn open(spot: Spot) -> Result<Desk, Fail> {
         let directory = &spot.directory;
         let lock = directory.lock(OsStr::new("lock"))?;
-        if directory.stat(OsStr::new("status")).is_ok_and(|stat| !is_file(&stat)) {
-            return Err(Fail::at("use as a file", &spot.path.join("status"), Errno::EINVAL));
-        }
+        let sheets = match directory.stat(OsStr::new("status")) {
+            Ok(stat) if !is_file(&stat) => {
+                return Err(Fail::at("use as a file", &spot.path.join("status"), Errno::EINVAL));
+            }
+            Err(Errno::ENOENT) => Sheets::fresh(),
+            _ => Sheets::default(),
+        };
         let control = directory.fifo(OsStr::new(CONTROL), OsStr::new(OK), 0o600)?;
         let control = lift(control)?;
         // one page of letters is plenty, and 0.9 kB less of kernel memory
         let _ = nix::fcntl::fcntl(&control, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096));
         let ok = open_ok(directory)?;
         let held = spot.hold()?;
-        Ok(Desk::of(spot.path, held, lock, control, ok))
+        Ok(Desk { path: spot.path, held, lock, control, ok, sheets })
     }
 
     /// The same from descriptors that a guardian kept, if it has; they stay where they are if it fails.
@@ -64,27 +67,22 @@ impl Desk {
         let held = spot.hold()?;
         let mut kept = std::mem::take(kept).into_iter();
         match (kept.next(), kept.next()) {
-            (Some(lock), Some(control)) => Ok(Desk::of(spot.path, held, lock, control, kept.next())),
+            (Some(lock), Some(control)) => {
+                Ok(Desk { path: spot.path, held, lock, control, ok: kept.next(), sheets: Sheets::default() })
+            }
             _ => Desk::open(spot),
         }
     }
 
     /// The same from descriptors that may be of other files, which others have in their place.
     pub(super) fn take(spot: Spot, kept: Vec<OwnedFd>) -> Result<Desk, Fail> {
+        if kept.is_empty() {
+            return Desk::open(spot);
+        }
         let there = spot.directory.stat(OsStr::new("lock")).ok().map(|stat| (stat.st_dev, stat.st_ino));
         let held = kept.first().and_then(|lock| nix::sys::stat::fstat(lock).ok());
         let held = held.map(|stat| (stat.st_dev, stat.st_ino));
         Desk::adopt(spot, &mut if held == there { kept } else { Vec::new() })
-    }
-
-    fn of(
-        path: PathBuf,
-        held: Option<Directory>,
-        lock: OwnedFd,
-        control: OwnedFd,
-        ok: Option<OwnedFd>,
-    ) -> Desk {
-        Desk { path, held, lock, control, ok, status: [0; 20], pid: 0, stat: 0 }
     }
 
     /// What a guardian keeps of it.
@@ -109,29 +107,18 @@ impl Desk {
         }
     }
 
-    /// Publishes status, pid and stat, as far as they have changed.
-    pub(super) fn publish(&mut self, status: [u8; 20], pid: &str, stat: &str) -> Result<(), Errno> {
-        let sums = [pid, stat].map(|text| place::hash(text.as_bytes()));
-        if (status, sums) == (self.status, [self.pid, self.stat]) {
+    /// Publishes what a service shows, as far as it has changed.
+    pub(super) fn publish(&mut self, face: &Face) -> Result<(), Errno> {
+        if self.sheets.show(face) {
             return Ok(());
         }
-        let opened = match self.held {
-            Some(_) => None,
-            None => Some(Directory::open(&self.path).map_err(|fail| fail.errno)?),
-        };
-        let Some(directory) = self.held.as_ref().or(opened.as_ref()) else { return Ok(()) };
-        for (name, text, sum, last) in
-            [("pid", pid, sums[0], &mut self.pid), ("stat", stat, sums[1], &mut self.stat)]
-        {
-            if sum != *last {
-                directory.publish(OsStr::new(name), text.as_bytes(), 0o644)?;
-                *last = sum;
+        match &self.held {
+            Some(directory) => self.sheets.publish(directory, face, false),
+            None => {
+                let directory = Directory::open(&self.path).map_err(|fail| fail.errno)?;
+                self.sheets.publish(&directory, face, true)
             }
         }
-        // status last: clients wait for it
-        directory.publish(OsStr::new("status"), &status, 0o644)?;
-        self.status = status;
-        Ok(())
     }
 }
 
@@ -143,7 +130,7 @@ fn is_file(stat: &nix::sys::stat::FileStat) -> bool {
 /// open for reading too; where a link can't be made it is a FIFO of its own.
 fn open_ok(directory: &Directory) -> Result<Option<OwnedFd>, Fail> {
     let (control, ok) = (OsStr::new(CONTROL), OsStr::new(OK));
-    if directory.are_one(control, ok) || directory.link(control, ok).is_ok() {
+    if directory.link(control, ok).is_ok() || directory.are_one(control, ok) {
         return Ok(None);
     }
     let fd = directory.fifo(ok, control, 0o600)?;

@@ -9,6 +9,7 @@ use super::thrift::{FEW, Thrift};
 use super::timers::Kind as Timer;
 use super::{Role, Supervisor};
 use crate::machine::{Event, Exit, Ms, Phase, Rung, Want};
+use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use sys::clock::monotonic_ms;
@@ -38,12 +39,27 @@ const LOOKS_MS: [u64; 8] = [5, 5, 10, 20, 50, 100, 200, 500];
 pub(super) struct Ended {
     /// By SIGCHLD: one that comes while another is waiting is lost, so there may be more than are told of.
     pub(super) told: Vec<i32>,
+    /// Services whose leaders have been sent a signal that may end them.
+    awaited: HashSet<u32>,
     thrift: Thrift,
     /// The time in the queue.
     next: Option<Ms>,
 }
 
+/// How long after all children were asked they are not asked again, if nobody waits for an end.
+const SELDOM: Duration = Duration::from_millis(100);
+
 impl Supervisor {
+    /// A service's leader has been sent a signal that may end it.
+    pub(super) fn await_end(&mut self, index: u32) {
+        self.ended.awaited.insert(index);
+    }
+
+    /// It has ended, or is another by now. Whether its end was waited for.
+    pub(super) fn await_no_end(&mut self, index: u32) -> bool {
+        self.ended.awaited.remove(&index)
+    }
+
     /// Takes the ends of children that have ended: of those we were told of, and, since asking for any takes time
     /// that grows with their number, of others at once only where somebody waits for them.
     pub(super) fn reap(&mut self) {
@@ -55,7 +71,8 @@ impl Supervisor {
         }
         if !told.is_empty() {
             let urgent = self.pids.len() <= FEW || !self.waiting.is_empty() || !self.rubbish.is_empty();
-            match self.ended.thrift.pause(Duration::ZERO).filter(|_| !urgent) {
+            let least = if self.ended.awaited.is_empty() { SELDOM } else { Duration::ZERO };
+            match self.ended.thrift.pause(least).filter(|_| !urgent) {
                 None => self.reap_all(),
                 Some(_) if self.ended.next.is_some() => {}
                 Some(pause) => {
@@ -181,7 +198,7 @@ impl Supervisor {
     /// The leader is gone; `verdict` says why it never became `run`, if it did not.
     pub(super) fn end_of_leader(&mut self, index: u32, ending: Ending, verdict: Option<NotStarted>) {
         // ended by a signal of ours while still on its way to exec: that is an end like others
-        let struck = self.service(index).is_some_and(|service| std::mem::take(&mut service.struck));
+        let struck = self.await_no_end(index);
         let verdict = verdict.filter(|_| !(struck && matches!(ending, Ending::Signal { .. })));
         if let Some(why) = verdict
             && self.never_started(index, why)
@@ -189,7 +206,8 @@ impl Supervisor {
             return;
         }
         let Some(service) = self.service(index) else { return };
-        let leader = service.leader.take();
+        // if its handle was watched, that ends with it: nobody else has it open
+        service.leader = None;
         (service.rereads, service.strange_looks) = (0, 0);
         service.held = Some(Held::Leader(ending, verdict.is_none()));
         service.shown_as.last_exit = verdict.is_none().then_some(ending);
@@ -197,9 +215,6 @@ impl Supervisor {
             service.missing_since = None;
         }
         let by_descent = service.fold.root().is_some();
-        if let Some(leader) = leader {
-            self.unwatch(leader.pidfd.as_fd());
-        }
         if !by_descent {
             self.leaders_ended.push(index);
         }

@@ -8,6 +8,7 @@ mod adopt;
 mod commands;
 mod desk;
 mod ends;
+mod face;
 mod keeping;
 mod logs;
 mod mail;
@@ -172,6 +173,8 @@ pub struct Supervisor {
 const BATCH: usize = 256;
 /// How long what has changed may stay unpublished while there is more to do.
 const UNPUBLISHED_MS: Ms = 10;
+/// How long those who have been told to go may take for it without being published as told.
+const AT_ONCE_MS: Ms = 2;
 
 impl Supervisor {
     /// Runs until everything is down and forgotten; false if `supervise` was ended and its service goes on.
@@ -200,28 +203,35 @@ impl Supervisor {
         self.close()
     }
 
-    /// The one blocking call. Who has been told to go is published as such before it, unless there is more to do
-    /// already: who goes at once is published once.
+    /// The one blocking call. Who has been told to go is published as such only after a moment: who goes at once is
+    /// published once.
     fn wait(&mut self, events: &mut [EpollEvent]) -> usize {
         if !self.dirty.is_empty() {
-            let more = self.epoll.wait(events, EpollTimeout::ZERO).unwrap_or(0);
-            let now = monotonic_ms();
-            let since = *self.dirty_since.get_or_insert(now);
-            if more > 0 && now.saturating_sub(since) < UNPUBLISHED_MS {
-                return more;
+            let since = *self.dirty_since.get_or_insert_with(monotonic_ms);
+            let passed = monotonic_ms().saturating_sub(since);
+            let moment = AT_ONCE_MS.saturating_sub(passed).min(self.ms_to_next());
+            let count = self.wait_for(events, Some(moment));
+            if count > 0 && passed < UNPUBLISHED_MS {
+                return count;
             }
             self.publish_all();
-            if more > 0 {
-                return more;
+            if count > 0 {
+                return count;
             }
         }
-        let timeout = match self.timers.next() {
-            None => EpollTimeout::NONE,
-            Some(at) => {
-                let ms = at.saturating_sub(monotonic_ms());
-                EpollTimeout::try_from(ms.min(1 << 30) as i32).unwrap_or(EpollTimeout::ZERO)
-            }
-        };
+        let timeout = self.timers.next().map(|_| self.ms_to_next());
+        self.wait_for(events, timeout)
+    }
+
+    /// Until the first of the times that are set; long, if none is.
+    fn ms_to_next(&self) -> Ms {
+        self.timers.next().map_or(Ms::MAX, |at| at.saturating_sub(monotonic_ms()))
+    }
+
+    fn wait_for(&self, events: &mut [EpollEvent], ms: Option<Ms>) -> usize {
+        let timeout = ms.map_or(EpollTimeout::NONE, |ms| {
+            EpollTimeout::try_from(ms.min(1 << 30) as i32).unwrap_or(EpollTimeout::ZERO)
+        });
         match self.epoll.wait(events, timeout) {
             Ok(count) => count,
             Err(Errno::EINTR) => 0,

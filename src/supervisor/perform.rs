@@ -57,8 +57,8 @@ impl Supervisor {
     }
 
     fn strike(&mut self, index: u32, signal: Signal, command: &str) {
+        self.await_end(index);
         let Some(service) = self.service(index) else { return };
-        service.struck = true;
         if let Some(leader) = &service.leader {
             tell_to_end(leader, command, &[signal, Signal::SIGCONT]);
         }
@@ -102,8 +102,8 @@ impl Supervisor {
     }
 
     fn kill(&mut self, index: u32) {
+        self.await_end(index);
         let Some(service) = self.service(index) else { return };
-        service.struck = true;
         let alone = service.settings.config.leader_only && !service.state.everybody;
         let one = service.leader.as_ref().or(service.finish.as_ref());
         if alone && let Some(process) = one {
@@ -153,8 +153,10 @@ impl Supervisor {
     }
 
     pub(super) fn signal_service(&mut self, index: u32, signal: Signal) {
+        if self.service(index).is_some_and(|service| service.leader.is_some()) {
+            self.await_end(index);
+        }
         let Some(service) = self.service(index) else { return };
-        service.struck |= service.leader.is_some();
         if let Some(leader) = &service.leader {
             match signal {
                 // a stopped one that is to go must get the chance, as with runit

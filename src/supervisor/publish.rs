@@ -118,10 +118,8 @@ impl Supervisor {
             if service.awaits_leader() {
                 continue;
             }
-            let status = service.status().encode();
-            let (pid, stat) = (service.pid_text(), service.stat_text());
-            let published = service.desk.publish(status, &pid, &stat);
-            if let Err(errno) = published {
+            let face = service.face();
+            if let Err(errno) = service.desk.publish(&face) {
                 self.complain_of(index, "write supervise/status", errno);
                 // tried again until it can be done; nobody else will tell us when
                 let again = sys::clock::monotonic_ms() + 1000;

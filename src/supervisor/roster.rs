@@ -33,6 +33,7 @@ impl Supervisor {
         let mut service = Service::new(name, directory, fold, desk, slot);
         service.inode = inode;
         service.kin = kin;
+        service.just_read = settings.is_ok();
         service.go_by(settings.clone().unwrap_or_default());
         let index = self.insert(service);
         self.keep(index, Kind::Desk);
@@ -103,9 +104,10 @@ impl Supervisor {
     /// rescan takes it up anew, as daemontools' svscan starts supervise again.
     pub(super) fn forget(&mut self, index: u32) {
         let Some(mut service) = self.services[index as usize].take() else { return };
-        let stopped = service.status().encode();
-        let _ = service.desk.publish(stopped, &service.pid_text(), &service.stat_text());
-        let _ = service.fold.is_cleared(&mut self.fence);
+        self.await_no_end(index);
+        let face = service.face();
+        let _ = service.desk.publish(&face);
+        self.fence.left_behind |= !service.fold.is_cleared(&mut self.fence);
         self.unwatch(service.desk.control());
         for fd in service.ready.iter() {
             self.unwatch(fd.as_fd());

@@ -310,6 +310,9 @@ impl Supervisor {
             true => self.save(index),
             false => self.turn(index, Event::Command(Command::Up)),
         }
+        if let Some(service) = self.service(index) {
+            service.just_read = false;
+        }
     }
 }
 

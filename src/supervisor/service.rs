@@ -2,6 +2,7 @@
 
 use super::desk::Desk;
 use super::ends::Held;
+use super::face::{Face, Stat};
 use super::receipt::Stop;
 use crate::fold::Fold;
 use crate::machine::{Leader, Ms, Phase, State, Want};
@@ -90,6 +91,8 @@ pub(super) struct Service {
     pub(super) slot: u32,
     /// What its directory says.
     pub(super) settings: Settings,
+    /// That has been read in this moment, and need not be read again for a start that follows.
+    pub(super) just_read: bool,
     /// What the machine knows.
     pub(super) state: State,
     /// What it is kept together by.
@@ -128,8 +131,6 @@ pub(super) struct Service {
     pub(super) strange_looks: usize,
     /// An end that is held back until the fold has been read often enough.
     pub(super) held: Option<Held>,
-    /// We have sent the leader a signal that may have ended it.
-    pub(super) struck: bool,
     /// Whose end the guardian has told, and is to reap once the machine has been told.
     pub(super) unacknowledged: Option<Identity>,
     /// What the fold root said of a leader that never became `run`.
@@ -190,6 +191,7 @@ impl Service {
             inode: (0, 0),
             slot,
             settings: Settings::default(),
+            just_read: false,
             state: State::new(Want::Down),
             fold,
             desk,
@@ -209,7 +211,6 @@ impl Service {
             rereads: 0,
             strange_looks: 0,
             held: None,
-            struck: false,
             unacknowledged: None,
             root_failed: None,
             session: 0,
@@ -285,55 +286,31 @@ impl Service {
         }
     }
 
-    /// The 20 bytes for daemontools' and runit's clients.
-    pub(super) fn status(&self) -> Status {
+    /// What it shows to the family's clients.
+    pub(super) fn face(&self) -> Face {
         let pid = self.status_pid();
-        Status {
-            stamp: Tai64n::from_unix(self.shown_as.changed.0, self.shown_as.changed.1),
-            pid: pid as u32,
-            paused: self.state.paused && pid != 0,
-            want: match self.state.want {
-                Want::Up => compat::status::Want::Up,
-                // as runit: `sv once` waits for it, and svstat then says "want down", which is what comes next
-                Want::Once | Want::Down => compat::status::Want::Down,
+        let run = match self.state.phase {
+            Phase::Finishing { .. } => RunState::Finish,
+            _ if pid == 0 => RunState::Down,
+            _ => RunState::Run,
+        };
+        let (paused, got_term) = (self.state.paused && pid != 0, self.state.termed && pid != 0);
+        let (stays, leaving) = (self.state.want == Want::Down, self.state.leaving);
+        let want = match self.state.want {
+            Want::Up => compat::status::Want::Up,
+            // as runit: `sv once` waits for it, and svstat then says "want down", which is what comes next
+            Want::Once | Want::Down => compat::status::Want::Down,
+        };
+        let stamp = Tai64n::from_unix(self.shown_as.changed.0, self.shown_as.changed.1);
+        Face {
+            status: Status { stamp, pid: pid as u32, paused, want, got_term, run },
+            stat: Stat {
+                run,
+                paused,
+                got_term,
+                want_exit: pid != 0 && leaving,
+                want_down: pid != 0 && !leaving && stays,
             },
-            got_term: self.state.termed && pid != 0,
-            run: match self.state.phase {
-                Phase::Finishing { .. } => RunState::Finish,
-                _ if pid == 0 => RunState::Down,
-                _ => RunState::Run,
-            },
-        }
-    }
-
-    /// runit's `supervise/stat`.
-    pub(super) fn stat_text(&self) -> String {
-        let status = self.status();
-        let mut text = match status.run {
-            RunState::Down => "down",
-            RunState::Run => "run",
-            RunState::Finish => "finish",
-        }
-        .to_owned();
-        for (holds, words) in [
-            (status.paused, ", paused"),
-            (status.got_term, ", got TERM"),
-            (status.pid != 0 && self.state.leaving, ", want exit"),
-            (status.pid != 0 && !self.state.leaving && self.state.want == Want::Down, ", want down"),
-        ] {
-            if holds {
-                text.push_str(words);
-            }
-        }
-        text.push('\n');
-        text
-    }
-
-    /// runit's `supervise/pid`.
-    pub(super) fn pid_text(&self) -> String {
-        match self.status_pid() {
-            0 => String::new(),
-            pid => format!("{pid}\n"),
         }
     }
 

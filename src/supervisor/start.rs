@@ -73,10 +73,10 @@ impl Supervisor {
     fn leader_started(&mut self, index: u32, child: Child) {
         let who = child.identity();
         self.pids.insert(child.pid, (index, Role::Leader));
+        self.await_no_end(index);
         let Some(service) = self.service(index) else { return };
         service.session = child.pid;
         service.shown = child.pid;
-        service.struck = false;
         service.leader = Some(Process { who, pidfd: child.pidfd });
     }
 
@@ -84,8 +84,10 @@ impl Supervisor {
     /// with what it has.
     pub(super) fn refresh(&mut self, index: u32) -> Result<(), String> {
         let service = self.service(index).ok_or("forgotten")?;
-        let settings = Settings::read(&service.directory).map_err(|unusable| unusable.to_string())?;
-        service.go_by(settings);
+        if !std::mem::take(&mut service.just_read) {
+            let settings = Settings::read(&service.directory).map_err(|unusable| unusable.to_string())?;
+            service.go_by(settings);
+        }
         Ok(())
     }
 

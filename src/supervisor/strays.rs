@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use sys::clock::monotonic_ms;
 use sys::process::Stat;
 
-/// How long looking through many processes waits if nobody is being stopped, so that no receipt is to tell of it.
+/// How long after a look through many processes there is no other.
 const LEISURE: Duration = Duration::from_secs(1);
 
 /// When our children are looked through.
@@ -47,10 +47,7 @@ impl Supervisor {
         let directory = Path::new(sessions::DIRECTORY);
         self.lookout.switched.retain(|id| directory.join(id).exists());
         let urgent = self.pids.len() <= FEW || !self.lookout.switched.is_empty();
-        let stops =
-            ended.iter().any(|&index| self.service(index).is_some_and(|service| service.stop.is_some()));
-        let least = if stops { Duration::ZERO } else { LEISURE };
-        match self.lookout.thrift.pause(least).filter(|_| !urgent) {
+        match self.lookout.thrift.pause(LEISURE).filter(|_| !urgent) {
             None => self.look_out(),
             Some(pause) => self.look_out_at(monotonic_ms() + pause.as_millis() as Ms + 1),
         }

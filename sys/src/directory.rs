@@ -15,6 +15,25 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+/// What is known of the file that the next content is written to, for [`Directory::publish`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spare {
+    /// Nothing: somebody else may have put anything there.
+    Unknown,
+    /// Neither it nor the one to be published is there.
+    Neither,
+    /// It is not there.
+    Missing,
+    /// It is ours alone, with so many bytes in it.
+    Ours(usize),
+    /// It has this very content.
+    Same,
+}
+
+/// How a file is opened to be written, whatever it may be.
+const PLAIN: OFlag =
+    OFlag::O_WRONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK);
+
 /// A directory, held open.
 pub struct Directory {
     /// `O_PATH`.
@@ -26,8 +45,11 @@ pub struct Directory {
 impl Directory {
     /// The directory at `path`, found as [`resolve::find`] does.
     pub fn open(path: &Path) -> Result<Directory, Fail> {
-        let found = resolve::find(path).map_err(|e| resolve::fail("open directory", path, e))?;
-        Directory::from_found(found, path)
+        let fd = resolve::hold_directory(path).map_err(|e| match e {
+            Errno::ENOTDIR => Fail::at("use as a directory", path, e),
+            e => resolve::fail("open directory", path, e),
+        })?;
+        Ok(Directory { fd, path: path.to_owned() })
     }
 
     /// The same of what has been found already.
@@ -77,8 +99,9 @@ impl Directory {
     /// [`crate::spawn::Spawner`], which is laid over the low numbers.
     pub fn lock(&self, name: &OsStr) -> Result<OwnedFd, Fail> {
         let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT;
-        let fd = self.open_plain(name, flags, SFlag::S_IFREG).map_err(|e| self.fail("open", name, e))?;
-        if fstat(&fd).is_ok_and(|stat| stat.st_nlink > 1) {
+        let (fd, stat) =
+            self.open_plain(name, flags, SFlag::S_IFREG).map_err(|e| self.fail("open", name, e))?;
+        if stat.st_nlink > 1 {
             return Err(self.fail("lock (it has another name)", name, Errno::EMLINK));
         }
         // SAFETY: takes an open descriptor and an integer.
@@ -94,15 +117,14 @@ impl Directory {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(e) => return Err(self.fail("make FIFO", name, e)),
         }
-        let fd = match self.open_plain(name, OFlag::O_RDWR, SFlag::S_IFIFO) {
+        let (fd, stat) = match self.open_plain(name, OFlag::O_RDWR, SFlag::S_IFIFO) {
             Err(Errno::EINVAL) => {
                 return Err(self.fail("open FIFO (it is something else)", name, Errno::EINVAL));
             }
             result => result.map_err(|e| self.fail("open FIFO", name, e))?,
         };
-        let stat = fstat(&fd).map_err(|e| self.fail("open FIFO", name, e))?;
-        let twins = self.stat(twin).is_ok_and(|twin| inode(&twin) == inode(&stat));
-        if stat.st_nlink > if twins { 2 } else { 1 } {
+        let has_twin = || self.stat(twin).is_ok_and(|twin| inode(&twin) == inode(&stat));
+        if stat.st_nlink > 2 || stat.st_nlink == 2 && !has_twin() {
             return Err(self.fail("open FIFO (it has another name)", name, Errno::EMLINK));
         }
         Ok(fd)
@@ -122,66 +144,84 @@ impl Directory {
     pub fn open_to_tell(&self, name: &OsStr) -> Result<OwnedFd, Errno> {
         match self.open_plain(name, OFlag::O_WRONLY, SFlag::S_IFIFO) {
             Err(Errno::EINVAL) => Err(Errno::ESPIPE),
-            result => result,
+            result => result.map(|(fd, _)| fd),
         }
     }
 
     /// Opens what stands under a name if it is of this kind, else `EINVAL`: looked at before it is opened, which
     /// could do something if it is a device, and again after, since it may have been exchanged meanwhile.
-    fn open_plain(&self, name: &OsStr, flags: OFlag, wanted: SFlag) -> Result<OwnedFd, Errno> {
+    fn open_plain(&self, name: &OsStr, flags: OFlag, wanted: SFlag) -> Result<(OwnedFd, FileStat), Errno> {
         let is_wanted = |stat: FileStat| match kind(stat.st_mode) {
-            found if found == wanted => Ok(()),
+            found if found == wanted => Ok(stat),
             SFlag::S_IFDIR => Err(Errno::EISDIR),
             _ => Err(Errno::EINVAL),
         };
         match self.stat(name) {
             Err(Errno::ENOENT) if flags.contains(OFlag::O_CREAT) => {}
-            stat => is_wanted(stat?)?,
+            stat => drop(is_wanted(stat?)?),
         }
         let flags = flags | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let fd = openat(&self.fd, name, flags, Mode::from_bits_truncate(0o600))?;
-        is_wanted(fstat(&fd)?)?;
-        Ok(fd)
+        let stat = is_wanted(fstat(&fd)?)?;
+        Ok((fd, stat))
     }
 
     /// Puts `data` under `name` so that a reader finds either the old or the new content, never a mixture.
     ///
     /// Written to `NAME.new`, then the two names are exchanged (`RENAME_EXCHANGE`: no file made or freed, and
     /// on ext4 no write-out is forced); where that can't be had, renamed over. `NAME.new` stays for the next time.
-    pub fn publish(&self, name: &OsStr, data: &[u8], mode: u32) -> Result<(), Errno> {
+    /// `spare` is what is known of that file, and saves looking.
+    pub fn publish(&self, name: &OsStr, data: &[u8], mode: u32, spare: Spare) -> Result<(), Errno> {
         let mut fresh = name.as_bytes().to_vec();
         fresh.extend_from_slice(b".new");
         let fresh = OsStr::from_bytes(&fresh);
-        let (file, length) = self.own(fresh, mode)?;
+        let exchange = || renameat2(&self.fd, fresh, &self.fd, name, RenameFlags::RENAME_EXCHANGE);
+        if spare == Spare::Same && exchange().is_ok() {
+            return Ok(());
+        }
+        let (file, length) = match spare {
+            Spare::Ours(length) => self.open_again(fresh).map(|file| (file, length)),
+            Spare::Neither | Spare::Missing => self.make(fresh, mode).map(|file| (file, 0)),
+            _ => Err(Errno::ENOENT),
+        }
+        .or_else(|_| self.own(fresh, mode))?;
         if !data.is_empty() && nix::unistd::write(&file, data)? != data.len() {
             return Err(Errno::ENOSPC);
         }
-        if length > data.len() as i64 {
+        if length > data.len() {
             nix::unistd::ftruncate(&file, data.len() as i64)?;
         }
-        match renameat2(&self.fd, fresh, &self.fd, name, RenameFlags::RENAME_EXCHANGE) {
+        if spare == Spare::Neither {
+            return renameat(&self.fd, fresh, &self.fd, name);
+        }
+        match exchange() {
             Ok(()) => Ok(()),
             Err(Errno::ENOENT | Errno::EINVAL | Errno::ENOSYS) => renameat(&self.fd, fresh, &self.fd, name),
             Err(e) => Err(e),
         }
     }
 
+    fn open_again(&self, name: &OsStr) -> Result<OwnedFd, Errno> {
+        openat(&self.fd, name, PLAIN, Mode::empty())
+    }
+
+    fn make(&self, name: &OsStr, mode: u32) -> Result<OwnedFd, Errno> {
+        openat(&self.fd, name, PLAIN | OFlag::O_CREAT | OFlag::O_EXCL, Mode::from_bits_truncate(mode))
+    }
+
     /// A file of our own to be written and its length, the one that is there or a new one in place of whatever is
     /// there: an exchange may have brought us what somebody else had put under the other name.
-    fn own(&self, name: &OsStr, mode: u32) -> Result<(OwnedFd, i64), Errno> {
+    fn own(&self, name: &OsStr, mode: u32) -> Result<(OwnedFd, usize), Errno> {
         // those who publish never change their user
         static OURS: LazyLock<u32> = LazyLock::new(|| nix::unistd::geteuid().as_raw());
-        let flags =
-            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let mode = Mode::from_bits_truncate(mode);
-        if let Ok(file) = openat(&self.fd, name, flags, mode)
+        if let Ok(file) = openat(&self.fd, name, PLAIN | OFlag::O_CREAT, Mode::from_bits_truncate(mode))
             && let Ok(stat) = fstat(&file)
             && (kind(stat.st_mode), stat.st_uid, stat.st_nlink) == (SFlag::S_IFREG, *OURS, 1)
         {
-            return Ok((file, stat.st_size));
+            return Ok((file, usize::try_from(stat.st_size).unwrap_or(usize::MAX)));
         }
         match self.remove(name) {
-            Ok(()) | Err(Errno::ENOENT) => Ok((openat(&self.fd, name, flags | OFlag::O_EXCL, mode)?, 0)),
+            Ok(()) | Err(Errno::ENOENT) => Ok((self.make(name, mode)?, 0)),
             Err(e) => Err(e),
         }
     }
@@ -216,11 +256,42 @@ mod tests {
         fs::hard_link(path.join("other"), path.join("status.new")).unwrap();
         std::os::unix::fs::symlink("other", path.join("status")).unwrap();
         for data in [&b"a long first one"[..], b"short", b"longer again"] {
-            directory.publish(OsStr::new("status"), data, 0o644).unwrap();
+            directory.publish(OsStr::new("status"), data, 0o644, Spare::Unknown).unwrap();
             assert_eq!(fs::read(path.join("status")).unwrap(), data);
         }
         assert_eq!(fs::read(path.join("other")).unwrap(), b"precious");
         assert!(path.join("status.new").symlink_metadata().unwrap().is_file());
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_known_of_the_spare_file_changes_nothing_but_the_cost() {
+        let (path, directory) = scratch("spare");
+        let mut shown: Option<&[u8]> = None;
+        // right or wrong, whatever is said of it
+        for (data, spare) in [
+            (&b"one"[..], Spare::Neither),
+            (b"a second one", Spare::Missing),
+            (b"a third", Spare::Neither),
+            (b"a second one", Spare::Neither),
+            (b"two", Spare::Ours(3)),
+            (b"a second one", Spare::Same),
+            (b"", Spare::Ours(3)),
+            (b"4", Spare::Ours(12)),
+            (b"five", Spare::Unknown),
+        ] {
+            directory.publish(OsStr::new("stat"), data, 0o644, spare).unwrap();
+            assert_eq!(fs::read(path.join("stat")).unwrap(), data);
+            let spare = fs::read(path.join("stat.new"));
+            assert!(shown.is_none() || spare.is_err() || spare.is_ok_and(|spare| Some(&spare[..]) == shown));
+            shown = Some(data);
+        }
+        for spare in [Spare::Ours(4), Spare::Same, Spare::Missing, Spare::Neither] {
+            fs::remove_dir_all(&path).unwrap();
+            let (path, directory) = scratch("spare");
+            directory.publish(OsStr::new("stat"), b"anew", 0o644, spare).unwrap();
+            assert_eq!(fs::read(path.join("stat")).unwrap(), b"anew");
+        }
         fs::remove_dir_all(path).unwrap();
     }
 

@@ -2,14 +2,12 @@
 //! another user's link to what is not his (see [`crate::resolve`]).
 
 use crate::resolve::{Found, fail, find, kind, open_directory};
-use crate::{Directory, Fail};
-use nix::dir::Dir;
+use crate::{Directory, Fail, listing};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::SFlag;
-use std::ffi::OsString;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 /// The most that is read of a setting or a small file.
@@ -70,12 +68,10 @@ pub fn list(path: &Path) -> Result<std::fs::ReadDir, Fail> {
     std::fs::read_dir(found.magic()).map_err(|e| Fail::io("read directory", path, &e))
 }
 
-/// The names in a directory, without `.` and `..`. What can't be read of it is left out.
-pub fn names(path: &Path) -> Result<impl Iterator<Item = OsString>, Fail> {
+/// Calls `each` with every name in a directory but `.` and `..`, until it breaks off.
+pub fn each_name(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), Fail> {
     let fd = open_directory(path).map_err(|e| fail("read directory", path, e))?;
-    let listing = Dir::from_fd(fd).map_err(|e| Fail::at("read directory", path, e))?;
-    let names = listing.into_iter().flatten().map(|entry| entry.file_name().to_bytes().to_vec());
-    Ok(names.filter(|name| !matches!(&name[..], b"." | b"..")).map(OsString::from_vec))
+    listing::each_name(fd, each).map_err(|e| Fail::at("read directory", path, e))
 }
 
 /// Opens (or makes) a lock file and takes its lock: see [`Directory::lock`]. Its directory is nobody else's.
@@ -111,13 +107,21 @@ mod tests {
         assert_eq!(read(&dir.join("big"), 10).unwrap_err().errno, Errno::EFBIG);
         assert_eq!(list(&dir).unwrap().count(), 2);
         assert_eq!(list(&fifo).unwrap_err().errno, Errno::ENOTDIR);
-        let mut found: Vec<_> = names(&dir).unwrap().collect();
-        found.sort();
-        assert_eq!(found, ["big", "fifo"]);
+        let names = |path: &Path| {
+            let mut found = Vec::new();
+            let mut each = |name: &[u8]| {
+                found.push(String::from_utf8(name.to_vec()).unwrap());
+                ControlFlow::Continue(())
+            };
+            each_name(path, &mut each).map_err(|fail| fail.errno)?;
+            found.sort();
+            Ok(found)
+        };
+        assert_eq!(names(&dir).unwrap(), ["big", "fifo"]);
         std::os::unix::fs::symlink(".", dir.join("link")).unwrap();
-        assert_eq!(names(&dir.join("link")).unwrap().count(), 3);
-        assert_eq!(names(&fifo).err().unwrap().errno, Errno::ENOTDIR);
-        assert_eq!(names(&dir.join("none")).err().unwrap().errno, Errno::ENOENT);
+        assert_eq!(names(&dir.join("link")).unwrap().len(), 3);
+        assert_eq!(names(&fifo), Err(Errno::ENOTDIR));
+        assert_eq!(names(&dir.join("none")), Err(Errno::ENOENT));
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -13,6 +13,7 @@ pub mod fail;
 pub mod files;
 pub mod foldroot;
 pub mod handover;
+mod listing;
 pub mod mailbox;
 mod newborn;
 pub mod process;

@@ -99,6 +99,19 @@ pub fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
     }
 }
 
+/// The directory `path`, found as [`find`] does, held and not opened (`O_PATH`).
+pub fn hold_directory(path: &Path) -> Result<OwnedFd, Errno> {
+    let how = OpenHow::new().flags(HOLD | OFlag::O_DIRECTORY).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    match openat2(AT_FDCWD, path, how) {
+        Ok(fd) => Ok(fd),
+        Err(e @ (Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES)) => Err(e),
+        Err(_) => find(path).and_then(|found| match found.is_directory() {
+            true => Ok(found.into_fd()),
+            false => Err(Errno::ENOTDIR),
+        }),
+    }
+}
+
 /// The directory `path`, made with those above it (0700) if it does not exist.
 pub fn make_directories(path: &Path) -> Result<Found, Errno> {
     if let Some(found) = make_last(path) {
