@@ -117,7 +117,7 @@ impl Supervisor {
         self.table.keep_slot(slot);
         let fold = Fold::find(&self.fence, &record.name).unwrap_or_else(|| Fold::new(&record.name));
         let mut service = Service::new(&record.name, directory, fold, desk, slot);
-        service.inode = found.map_or((0, 0), |found| found.inode());
+        service.inode = found.map(|found| found.inode());
         service.state = record.state;
         service.go_by(Settings::read(&service.directory).unwrap_or_default());
         service.fold.strayed = record.strayed;

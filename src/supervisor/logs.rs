@@ -29,7 +29,7 @@ impl Supervisor {
         }
         let inode = found.inode();
         // as with every service: its real directory
-        let directory = found.path().unwrap_or(directory);
+        let directory = found.real(directory);
         let main_name = service.name.clone();
         let taken = self.make_log_pipe(&main_name).and_then(|()| match self.by_name.get(&name) {
             // it outlived the service it belonged to, which is back now

@@ -45,7 +45,7 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollTimeout};
 use nix::sys::inotify::Inotify;
 use nix::sys::signal::Signal;
 use scan::Scan;
-use service::Service;
+use service::{Inode, Service};
 use shutdown::Shutdown;
 use source::Source;
 use std::collections::HashMap;
@@ -110,6 +110,8 @@ pub struct Supervisor {
     free: Vec<u32>,
     freed: Vec<u32>,
     by_name: HashMap<Vec<u8>, u32>,
+    /// By the inode of their directories, where these are known.
+    by_inode: HashMap<Inode, u32>,
     pids: HashMap<i32, (u32, Role)>,
     /// Services that wait for their fold to be empty.
     waiting: Vec<u32>,
@@ -172,7 +174,7 @@ pub struct Supervisor {
 /// What happens between two waits, at the most.
 const BATCH: usize = 256;
 /// How long what has changed may stay unpublished while there is more to do.
-const UNPUBLISHED_MS: Ms = 10;
+const UNPUBLISHED_MS: Ms = 30;
 /// How long those who have been told to go may take for it without being published as told.
 const AT_ONCE_MS: Ms = 2;
 

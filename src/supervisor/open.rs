@@ -83,6 +83,7 @@ impl Supervisor {
             free: Vec::new(),
             freed: Vec::new(),
             by_name: HashMap::new(),
+            by_inode: HashMap::new(),
             pids: HashMap::new(),
             waiting: Vec::new(),
             dirty: Vec::new(),

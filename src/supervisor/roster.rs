@@ -1,14 +1,14 @@
 //! The roster: services are entered in it with their files open, and forgotten when they are down.
 
 use super::desk::{self, Desk};
-use super::service::{Kin, Pipe, Service};
+use super::service::{Inode, Kin, Pipe, Service};
 use super::timers::Kind as Timer;
 use super::{Source, Supervisor, Task};
 use crate::fold::Fold;
 use crate::guardian_line::Kind;
 use crate::service::Settings;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use sys::spawn::lift;
 use sys::{Errno, Fail, resolve};
 
@@ -18,7 +18,7 @@ impl Supervisor {
         &mut self,
         name: &[u8],
         directory: PathBuf,
-        inode: (u64, u64),
+        inode: Inode,
         kin: Kin,
     ) -> Result<u32, Fail> {
         let house = self.house_of(name);
@@ -31,7 +31,7 @@ impl Supervisor {
         let slot = self.table.take_slot();
         let fold = Fold::find(&self.fence, name).unwrap_or_else(|| Fold::new(name));
         let mut service = Service::new(name, directory, fold, desk, slot);
-        service.inode = inode;
+        service.inode = Some(inode);
         service.kin = kin;
         service.just_read = settings.is_ok();
         service.go_by(settings.clone().unwrap_or_default());
@@ -78,9 +78,41 @@ impl Supervisor {
             self.services.len() as u32 - 1
         });
         self.by_name.insert(service.name.clone(), index);
+        self.by_inode.extend(service.inode.map(|inode| (inode, index)));
         self.watch(service.desk.control(), Source::Control(index));
         self.services[index as usize] = Some(service);
         index
+    }
+
+    /// The service whose directory this is, wherever it stands by now; of one that was moved before it was taken over
+    /// only its files in `supervise` tell.
+    pub(super) fn of_directory(&self, inode: Inode, path: &Path) -> Option<u32> {
+        if let Some(&index) = self.by_inode.get(&inode) {
+            return Some(index);
+        }
+        if self.by_inode.len() >= self.by_name.len() {
+            return None;
+        }
+        let desk = resolve::find(&path.join("supervise")).and_then(|desk| desk.path()).ok();
+        let is_it = |service: &Service| service.inode.is_none() && Some(&service.desk.path) == desk.as_ref();
+        let index = self.services.iter().position(|service| service.as_ref().is_some_and(is_it))?;
+        u32::try_from(index).ok()
+    }
+
+    /// This is a service's directory from now on. Gives the one before.
+    pub(super) fn set_inode(&mut self, index: u32, inode: Inode) -> Option<Inode> {
+        let before = self.service(index)?.inode.replace(inode);
+        self.forget_inode(index, before);
+        self.by_inode.insert(inode, index);
+        before
+    }
+
+    fn forget_inode(&mut self, index: u32, inode: Option<Inode>) {
+        if let Some(inode) = inode
+            && self.by_inode.get(&inode) == Some(&index)
+        {
+            self.by_inode.remove(&inode);
+        }
     }
 
     /// The pipe to the catcher, made when something is first started.
@@ -124,6 +156,7 @@ impl Supervisor {
         self.pids.retain(|_, (whose, _)| *whose != index);
         self.clear_rubbish();
         self.by_name.remove(&service.name);
+        self.forget_inode(index, service.inode);
         if self.shutdown.is_some() {
             // before it is out of the table: who is killed in between is followed by one that does it again
             desk::remove(&service.directory, &service.desk, &self.run);

@@ -1,6 +1,6 @@
 //! The scan directory: every directory in it a service, its `log/` another.
 
-use super::service::{Kin, Service};
+use super::service::{Inode, Kin, Service};
 use super::timers::Kind as Timer;
 use super::{Source, Supervisor, Task};
 use crate::machine::{Command, Event, Ms, Want};
@@ -133,7 +133,7 @@ impl Supervisor {
             Err(Errno::ENOENT) if path.symlink_metadata().is_err() => return,
             Err(e) => return self.put_off(name, &resolve::fail("stat", &path, e).to_string()),
         };
-        let real = found.path().unwrap_or(path);
+        let real = found.real(path);
         if self.is_known(found.inode(), name, &real) {
             return;
         }
@@ -150,15 +150,10 @@ impl Supervisor {
 
     /// The same directory under another name: renamed if the old name is gone, else one service with two
     /// names (daemontools: identity is the directory, not the name).
-    fn is_known(&mut self, inode: (u64, u64), name: &OsStr, path: &Path) -> bool {
-        // of one that was moved before it was taken over only its files tell
-        let desk = resolve::find(&path.join("supervise")).and_then(|desk| desk.path()).ok();
-        let is_it = |service: &Service| {
-            service.inode == inode || service.inode == (0, 0) && Some(&service.desk.path) == desk.as_ref()
-        };
-        let known = self.services.iter_mut().flatten().find(|service| is_it(service));
-        let Some(known) = known else { return false };
-        known.inode = inode;
+    fn is_known(&mut self, inode: Inode, name: &OsStr, path: &Path) -> bool {
+        let Some(index) = self.of_directory(inode, path) else { return false };
+        self.set_inode(index, inode);
+        let Some(known) = self.service(index) else { return false };
         if !known.unlisted && known.directory.exists() {
             return true;
         }
@@ -184,11 +179,12 @@ impl Supervisor {
     fn look_whether_replaced(&mut self, index: u32, path: &Path) {
         let Ok(found) = resolve::find(path) else { return };
         let Some(service) = self.service(index) else { return };
-        if service.inode == found.inode() || service.alias.is_some() || !found.is_directory() {
+        if service.inode == Some(found.inode()) || service.alias.is_some() || !found.is_directory() {
             return;
         }
         // it was not there when the service was taken over
-        let is_back = std::mem::replace(&mut service.inode, found.inode()) == (0, 0);
+        let is_back = self.set_inode(index, found.inode()).is_none();
+        let Some(service) = self.service(index) else { return };
         service.directory = found.path().unwrap_or_else(|_| path.to_owned());
         let name = service.shown_name();
         let log = if let Kin::LoggedBy(log) = service.kin { Some(log) } else { None };
@@ -292,7 +288,7 @@ impl Supervisor {
     }
 
     /// Makes a directory a service, and its `log/` another, and starts what is not to stay down.
-    fn take_up(&mut self, name: &[u8], directory: PathBuf, inode: (u64, u64)) -> Result<(), String> {
+    fn take_up(&mut self, name: &[u8], directory: PathBuf, inode: Inode) -> Result<(), String> {
         let index = self.new_service(name, directory, inode, Kin::Alone).map_err(|fail| taken(&fail))?;
         if self.service(index).is_some_and(|service| service.settings.log) {
             self.take_up_log(index);

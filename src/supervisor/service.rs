@@ -26,6 +26,9 @@ pub(super) struct Process {
     pub(super) pidfd: Pidfd,
 }
 
+/// A directory's device and inode: the same service under another name is the same.
+pub(super) type Inode = (u64, u64);
+
 /// Why a script runs beside the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -85,8 +88,8 @@ pub(super) struct Service {
     pub(super) name: Vec<u8>,
     /// Its real directory, links resolved.
     pub(super) directory: PathBuf,
-    /// That directory's device and inode: the same service under another name is the same.
-    pub(super) inode: (u64, u64),
+    /// That directory's inode; `None` if it was not there when the service was taken over.
+    pub(super) inode: Option<Inode>,
     /// Its place in the table.
     pub(super) slot: u32,
     /// What its directory says.
@@ -188,7 +191,7 @@ impl Service {
         Service {
             name: name.to_vec(),
             directory,
-            inode: (0, 0),
+            inode: None,
             slot,
             settings: Settings::default(),
             just_read: false,

@@ -12,7 +12,7 @@ use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What a path that is refused is reported as; see [`fail`].
 pub const REFUSED: Errno = Errno::ENOLINK;
@@ -25,6 +25,8 @@ pub struct Found {
     fd: OwnedFd,
     /// What it is.
     pub stat: FileStat,
+    /// No link led there.
+    straight: bool,
 }
 
 impl Found {
@@ -59,6 +61,15 @@ impl Found {
         nix::fcntl::readlink(&self.magic()).map(PathBuf::from)
     }
 
+    /// The same of what was found as `path`, which may be the answer.
+    pub fn real(&self, path: PathBuf) -> PathBuf {
+        let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+        if self.straight && path.is_absolute() && path.components().all(plain) {
+            return path;
+        }
+        self.path().unwrap_or(path)
+    }
+
     /// The descriptor that holds it (`O_PATH`).
     pub fn into_fd(self) -> OwnedFd {
         self.fd
@@ -81,7 +92,7 @@ pub fn find(path: &Path) -> Result<Found, Errno> {
     // most paths have no link in them: one system call
     let how = OpenHow::new().flags(HOLD).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
     match openat2(AT_FDCWD, path, how) {
-        Ok(fd) => Ok(Found { stat: fstat(&fd)?, fd }),
+        Ok(fd) => Ok(Found { stat: fstat(&fd)?, fd, straight: true }),
         Err(e @ (Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES)) => Err(e),
         // a link, or a kernel (before 5.6) or a filter that does not know the call
         Err(_) => walk(path, None),
@@ -132,7 +143,7 @@ fn make_last(path: &Path) -> Option<Result<Found, Errno>> {
         Err(_) => return None,
     }
     let fd = openat(&above, name, HOLD | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty());
-    Some(fd.and_then(|fd| Ok(Found { stat: fstat(&fd)?, fd })))
+    Some(fd.and_then(|fd| Ok(Found { stat: fstat(&fd)?, fd, straight: false })))
 }
 
 /// A failure of `doing` to `path`, as [`find`] reports them.
@@ -219,12 +230,12 @@ fn is_trusted(user: u32) -> bool {
 
 fn step(at: &Found, name: &OsStr) -> Result<Found, Errno> {
     let fd = openat(at, name, HOLD | OFlag::O_NOFOLLOW, Mode::empty())?;
-    Ok(Found { stat: fstat(&fd)?, fd })
+    Ok(Found { stat: fstat(&fd)?, fd, straight: false })
 }
 
 fn hold(path: &str) -> Result<Found, Errno> {
     let fd = open(path, HOLD | OFlag::O_DIRECTORY, Mode::empty())?;
-    Ok(Found { stat: fstat(&fd)?, fd })
+    Ok(Found { stat: fstat(&fd)?, fd, straight: false })
 }
 
 /// The names of a path, the first one last. A slash at the end asks for a directory, as a dot does.
