@@ -59,12 +59,23 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
         _ if printed.is_err() => NO,
         (Some(code), ..) => code,
         (None, [], 0) => {
-            let _ = writeln!(std::io::stderr(), "pinfold: nothing is supervised here");
+            nothing_here();
             NO
         }
         (None, [row], 1) if !row.is_running() => NOT_RUNNING,
         (None, ..) => OK,
     }
+}
+
+/// Tells what to do where there is nothing to show.
+pub(super) fn nothing_here() {
+    let root = crate::service::name::root();
+    let first = if root.is_dir() { "" } else { ", once there is such a directory" };
+    let _ = writeln!(
+        std::io::stderr(),
+        "pinfold: nothing is supervised here; `svscan {}` starts it{first} (see man svscan)",
+        super::failure::shown(&root)
+    );
 }
 
 /// Tells which names can't be shown.
@@ -76,7 +87,8 @@ pub(super) fn complain(failures: &[(String, Failure)]) {
 
 fn print(rows: &[Row], verbose: bool, names: &[std::ffi::OsString]) -> std::io::Result<()> {
     let head = ["NAME", "STATE", "PID", "UPTIME", "PROCESSES", "MEMORY", "CONTAINMENT", "LAST EXIT", ""];
-    let mut table = Table::new(&head);
+    // where there is no room: containment first, then memory, processes, pid and uptime
+    let mut table = Table::new(&head, &[6, 5, 4, 2, 3]);
     let several = rows.windows(2).any(|two| directory(&two[0]) != directory(&two[1]));
     let mut last = None;
     for row in rows.iter().filter(|row| !row.is_log() || verbose || is_troubled(row) || names.len() == 1) {
@@ -88,7 +100,7 @@ fn print(rows: &[Row], verbose: bool, names: &[std::ffi::OsString]) -> std::io::
         table.row(&cells, paint);
         let more = if verbose { used(row).into_iter().chain(last_stop(row)).collect() } else { Vec::new() };
         let said = if verbose || is_failing(row) { said(row) } else { Vec::new() };
-        more.into_iter().chain(said).for_each(|line| table.note(&format!("  {line}")));
+        more.into_iter().chain(said).for_each(|line| table.note(&line));
     }
     table.print()
 }
@@ -142,7 +154,9 @@ fn title(row: &Row, several: bool) -> Option<String> {
     let trouble = match keeper.life {
         Life::Supervised => return several.then(|| format!("{directory}:")),
         Life::Between => "its supervisor has died, another one is being started",
-        Life::Gone => "its supervisor is gone; this is what was last known",
+        Life::Gone => {
+            "its supervisor is gone; this is what was last known. Its svscan, started again, takes over what runs"
+        }
     };
     Some(format!("{directory}: {trouble}"))
 }
@@ -206,7 +220,8 @@ fn is_troubled(row: &Row) -> bool {
 fn notes(row: &Row) -> Cow<'_, str> {
     let unlike = match (row.is_running(), row.closer.as_ref().map(|closer| closer.enabled)) {
         (true, Some(false)) => Some("normally down"),
-        (false, Some(true)) => Some("normally up"),
+        // one that is to be started again says so itself
+        (false, Some(true)) if !is_coming_back(row) => Some("normally up"),
         _ => None,
     };
     let message = row.record().map(|record| record.message.as_str()).filter(|text| !text.is_empty());
@@ -219,6 +234,11 @@ fn notes(row: &Row) -> Cow<'_, str> {
             notes.join("; ").into()
         }
     }
+}
+
+/// It is down just now, and will be started by itself.
+fn is_coming_back(row: &Row) -> bool {
+    row.record().is_some_and(|record| matches!(record.state.phase, Phase::Backoff { .. }))
 }
 
 /// A time for people: two units at the most.

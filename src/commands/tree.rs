@@ -21,7 +21,7 @@ Examples:
   pinfold tree squid
   pinfold tree --json | jq '.services[].processes[] | select(.stray)'
 
-Exit codes: 0 shown; 1 a NAME is not supervised; 2 wrong usage; 4 no permission.";
+Exit codes: 0 shown; 1 a NAME is not supervised, or nothing is; 2 wrong usage; 4 no permission.";
     cli::command("tree", "Show the processes of services", more, after)
         .arg(cli::names(false))
         .arg(cli::switch("json", None, "Print JSON; its fields are listed in docs/json.md"))
@@ -38,6 +38,10 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
         false => print(&trees),
     };
     status::complain(&failures);
+    if rows.is_empty() && names.is_empty() {
+        status::nothing_here();
+        return NO;
+    }
     let worst = failures.iter().map(|(_, failure)| failure.code).max();
     if printed.is_err() { NO } else { worst.unwrap_or(OK) }
 }

@@ -69,6 +69,7 @@ fn a_table_for_people() {
     assert_eq!(row("db").last().unwrap(), "normally down");
     assert!(row("crash")[1].starts_with("crash loop, again in "), "{out}");
     assert_eq!(row("crash")[7], "exit 3");
+    assert!(!row("crash").concat().contains("normally up"), "it will be started again: {out}");
     assert!(["kill", "freeze", "list", "v1", "subtree"].contains(&containment.as_str()));
     assert!(row("odd\\nname").len() >= 7, "control characters are escaped: {out}");
     // a log service that is well is only shown when asked for
