@@ -69,6 +69,11 @@ pub fn remove(run: &Path) {
     let _ = std::fs::remove_dir(run);
 }
 
+/// Where a service's `supervise/` stands in its supervisor's run directory, if its own directory has only a link to it.
+pub fn house(run: &Path, service: &[u8]) -> PathBuf {
+    run.join("supervise").join(escape(OsStr::from_bytes(service)))
+}
+
 /// A path as one file name: `/` becomes `-`, what is not plain becomes `\xNN`; a leading `/` is dropped.
 /// Two paths never share a name (long ones are cut and end in a hash of the whole).
 pub fn escape(path: &OsStr) -> OsString {

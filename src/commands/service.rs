@@ -28,6 +28,8 @@ pub(super) struct Service {
     pub(super) shown: String,
     /// The same, absolute.
     pub(super) directory: PathBuf,
+    /// Its `supervise`, also where the directory itself is gone.
+    pub(super) supervise: PathBuf,
     /// Device and inode of the directory: the service, whatever it is called.
     pub(super) inode: (u64, u64),
     /// Where pinfold's table has it; `None` under another family's supervisor.
@@ -77,20 +79,39 @@ impl Service {
             Ok(meta) if meta.is_dir() => meta,
             Ok(_) => return Err(Failure::no(format!("{} is not a directory", shown(&named)))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let hint = neighbour(&named).map_or(String::new(), |near| format!("; did you mean {near}?"));
-                return Err(Failure::no(format!("no such service: {} does not exist{hint}", shown(&named))));
+                return Service::without_directory(&named, directory).ok_or_else(|| unknown(&named));
             }
             Err(e) => return Err(Failure::at("look at", &named, sys::fail::errno_of(&e))),
         };
         let inode = (meta.dev(), meta.ino());
         let entry = locate(&directory, inode);
-        let shown = format!("{}/", shown(&named).trim_end_matches('/'));
-        Ok(Service { shown, directory, inode, entry })
+        let (shown, supervise) = (slashed(&named), directory.join("supervise"));
+        Ok(Service { shown, directory, supervise, inode, entry })
+    }
+
+    /// One whose directory was removed while it runs: its supervisor has it still.
+    fn without_directory(named: &Path, directory: PathBuf) -> Option<Service> {
+        let there = directory.ancestors().find_map(|path| Some((path, std::fs::canonicalize(path).ok()?)));
+        let real = there.and_then(|(path, real)| Some(real.join(directory.strip_prefix(path).ok()?)))?;
+        let living = tables::all().into_iter().filter(|view| tables::life(&view.head) != Life::Gone);
+        let entry = living.into_iter().find_map(|view| {
+            let is_it = |record: &Record| tables::directory_of(&view.head, record) == real;
+            let (slot, record) = view.records.iter().find(|(_, record)| is_it(record))?;
+            Some(Entry::new(&view, *slot, record))
+        })?;
+        let supervise = place::house(&entry.run, &entry.name);
+        // no directory has this inode
+        Some(Service { shown: slashed(named), directory, supervise, inode: (0, 0), entry: Some(entry) })
+    }
+
+    /// Its directory was removed: it can be stopped, and never started again.
+    pub(super) fn is_removed(&self) -> bool {
+        !self.directory.exists()
     }
 
     /// How it is called in messages before it is known to exist.
     pub(super) fn as_named(name: &OsStr) -> String {
-        format!("{}/", shown(&name::resolve(name)).trim_end_matches('/'))
+        slashed(&name::resolve(name))
     }
 
     /// What can be seen of it now.
@@ -144,7 +165,7 @@ impl Service {
 
     /// The record that daemontools' and runit's supervisors keep, too.
     pub(super) fn status(&self) -> Result<Status, Errno> {
-        let path = self.directory.join("supervise/status");
+        let path = self.supervise.join("status");
         let bytes = files::read(&path, files::BOUND).map_err(|fail| fail.errno)?.ok_or(Errno::ENOENT)?;
         Status::decode(&bytes[..bytes.len().min(status::LEN)]).ok_or(Errno::EBADMSG)
     }
@@ -156,7 +177,7 @@ impl Service {
 
     /// Opens a FIFO of `supervise/` without ever waiting for its reader.
     fn open_fifo(&self, name: &str) -> Result<std::os::fd::OwnedFd, Errno> {
-        let supervise = Directory::open(&self.directory.join("supervise")).map_err(|fail| fail.errno)?;
+        let supervise = Directory::open(&self.supervise).map_err(|fail| fail.errno)?;
         supervise.open_to_tell(OsStr::new(name))
     }
 
@@ -164,16 +185,16 @@ impl Service {
     /// that reads no more are each an error.
     pub(super) fn tell(&self, commands: &[Command]) -> Result<(), Failure> {
         let letters: Vec<u8> = commands.iter().map(|command| command.letter()).collect();
-        let control = self.directory.join("supervise/control");
+        let control = self.supervise.join("control");
         let sent = self.open_fifo("control").and_then(|fifo| nix::unistd::write(&fifo, &letters));
         match sent {
             Ok(n) if n == letters.len() => Ok(()),
             Ok(_) | Err(Errno::EAGAIN) => Err(Failure::no(
                 "its supervisor does not take commands: supervise/control is full (does it hang?)",
             )),
-            Err(Errno::ENXIO | Errno::EPIPE) => {
-                Err(Failure::no("not supervised: supervise/control is there, but nobody reads it"))
-            }
+            Err(Errno::ENXIO | Errno::EPIPE) => Err(Failure::no(
+                "not supervised: supervise/control is there, but nobody reads it (start svscan again)",
+            )),
             Err(Errno::ENOENT) => Err(Failure::no("not supervised: nobody has ever taken it up (svscan?)")),
             Err(Errno::ESPIPE) => Err(Failure::no(format!("{} is not a FIFO", shown(&control)))),
             Err(errno) => Err(Failure::at("open", &control, errno)),
@@ -310,6 +331,18 @@ impl Sight {
         }
     }
 }
+
+/// A directory for people, with a slash at its end.
+fn slashed(path: &Path) -> String {
+    format!("{}/", shown(path).trim_end_matches('/'))
+}
+
+/// There is nothing of this name; perhaps another was meant.
+pub(super) fn unknown(named: &Path) -> Failure {
+    let hint = neighbour(named).map_or(String::new(), |near| format!("; did you mean {near}?"));
+    Failure::no(format!("no such service: {} does not exist{hint}", shown(named)))
+}
+
 /// A service beside the one that is not there, whose name is almost the same.
 fn neighbour(named: &Path) -> Option<String> {
     let wanted = named.file_name()?.to_string_lossy().into_owned();

@@ -44,7 +44,12 @@ pub(super) fn stop(
         by_supervisor(session, service, &before, deadline, line)?;
     }
     session.vigil.await_published(service);
-    Ok(receipt(&before, &service.look()))
+    let receipt = receipt(&before, &service.look());
+    if service.is_removed() {
+        // there is nothing to come back to
+        let _ = service.tell(&[Command::Exit]);
+    }
+    Ok(receipt)
 }
 
 fn wait(session: &Session, before: &Sight) -> Ms {

@@ -42,7 +42,7 @@ impl Vigil {
             | AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_CLOSE_WRITE;
         // what can't be watched is looked at once a second
-        let _ = inotify.add_watch(&service.directory.join("supervise"), published);
+        let _ = inotify.add_watch(&service.supervise, published);
         if let Some(entry) = &service.entry {
             let _ = inotify.add_watch(&entry.run.join(table::NAME), AddWatchFlags::IN_MODIFY);
         }

@@ -7,7 +7,6 @@ use super::face::{Face, Sheets};
 use crate::place;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use sys::spawn::lift;
 use sys::{Directory, Errno, Fail, resolve};
@@ -205,5 +204,5 @@ pub(super) fn remove(service: &Path, desk: &Desk, run: &Path) {
 
 /// Where a service's files are made below `run`, if it brings no place of its own.
 pub(super) fn house(run: &Path, service: &[u8]) -> PathBuf {
-    run.join(NAME).join(place::escape(OsStr::from_bytes(service)))
+    place::house(run, service)
 }

@@ -295,6 +295,7 @@ impl Supervisor {
             echo = true;
         }
         self.touch(index);
+        self.let_go_if_gone(index);
     }
 
     /// Writes a turn down, where that is asked for.

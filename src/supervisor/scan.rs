@@ -3,7 +3,7 @@
 use super::service::{Inode, Kin, Service};
 use super::timers::Kind as Timer;
 use super::{Source, Supervisor, Task};
-use crate::machine::{Command, Event, Ms, Want};
+use crate::machine::{Command, Event, Ms, Phase, Want};
 use crate::say;
 use crate::service::Settings;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -238,10 +238,23 @@ impl Supervisor {
             return self.turn(index, Event::Command(Command::Leave));
         }
         say::info(&format!(
-            "{}: its name is gone from the scan directory; it goes on until it is stopped (svc -dx {})",
+            "{}: its name is gone from the scan directory; it goes on until it is stopped (svcstop {})",
             service.shown_name(),
             service.directory.display().to_string().escape_debug()
         ));
+        self.let_go_if_gone(index);
+    }
+
+    /// Forgets a service that is to run, and can't be started any more: nothing of it is left on disk. (One that was told
+    /// to go down stays for whoever has told it.)
+    pub(super) fn let_go_if_gone(&mut self, index: u32) {
+        let ends = self.shutdown.is_some();
+        let Some(service) = self.service(index) else { return };
+        let is_hopeless = matches!(service.state.phase, Phase::Backoff { .. } | Phase::Failed { .. });
+        if service.unlisted && !ends && is_hopeless && !service.directory.exists() {
+            say::info(&format!("{}: its directory is gone, and it is forgotten", service.shown_name()));
+            self.turn(index, Event::Command(Command::Leave));
+        }
     }
 
     pub(super) fn unpacking_due(&mut self) {

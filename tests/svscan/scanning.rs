@@ -7,6 +7,8 @@ use nix::sys::signal::Signal;
 
 use super::common::processes::Process;
 use super::common::{Sandbox, expect};
+use pinfold::machine::Phase;
+
 use super::scene::{STARTED, STAYS, Scene};
 
 #[test]
@@ -100,6 +102,46 @@ fn a_removed_name_goes_on_until_it_is_told() {
         expect(said.code == 100, said)
     });
     assert!(scene.record("squid").is_none());
+    scene.close();
+}
+
+/// Its `control` is gone with it; the supervisor has another name for that.
+#[test]
+fn what_was_removed_while_it_runs_can_be_stopped() {
+    let mut scene = Scene::new("removed-whole");
+    for name in ["squid/run", "squid/log/run", "sound/run"] {
+        scene.sandbox.file(name, STAYS);
+    }
+    scene.sandbox.file("crash/run", "#!/bin/sh\nexit 1\n");
+    scene.open();
+    let (pid, logger) = (scene.started("squid"), scene.started("squid/log"));
+    scene.phase("crash", "crashing", |phase| matches!(phase, Phase::Backoff { .. }));
+    let (process, logger) = (scene.process(pid), scene.process(logger));
+    for name in ["squid", "crash"] {
+        fs::remove_dir_all(scene.path(name)).unwrap();
+        scene.says(&[name, "its name is gone"]);
+    }
+    // there is nothing to start again
+    scene.says(&["crash", "it is forgotten"]);
+    scene.sandbox.wait_for("crash to be forgotten", || {
+        let record = scene.record("crash");
+        expect(record.is_none(), record)
+    });
+    for (name, process) in [("squid", process), ("squid/log", logger)] {
+        assert!(process.is_alive());
+        let path = scene.path(name).display().to_string();
+        let said = scene.sandbox.run("pinfold", ["status", &path]);
+        assert!(said.code == 0 && said.out.contains(&process.pid.to_string()), "{said:?}");
+        let said = scene.sandbox.run("svcstop", ["-v", &path]);
+        assert!(said.code == 0 && said.out.contains("  1 process ended in "), "{said:?}");
+        scene.gone(&process);
+        scene.sandbox.wait_for("it to be forgotten", || {
+            let record = scene.record(name);
+            expect(record.is_none(), record)
+        });
+        let said = scene.sandbox.run("svcstop", [&path]);
+        assert!(said.code == 1 && said.out.contains("no such service: "), "{said:?}");
+    }
     scene.close();
 }
 
