@@ -3,6 +3,7 @@
 
 use crate::machine::{Cause, Leader, Ms, Phase, Rung, State, Want};
 use crate::notice::LONGEST_STATUS;
+use std::borrow::Cow;
 use sys::process::Identity;
 use sys::reap::Ending;
 use sys::spawn::Stage;
@@ -114,7 +115,7 @@ impl Record {
         put.u8(self.not_started.map_or(0xff, |(stage, _)| stage as u8));
         put.u32(self.not_started.map_or(0, |(_, errno)| errno as u32));
         put.option(self.timeout_kill);
-        put.text(self.message.as_bytes(), MESSAGE);
+        put.text(shortened(&self.message, MESSAGE - 2).as_bytes(), MESSAGE);
         put.text(self.words.status.as_bytes(), STATUS);
         put_receipt(&mut put, &self.receipt);
         debug_assert!(put.at <= SIZE - 8, "a record of {} bytes", put.at);
@@ -233,6 +234,15 @@ impl Take<'_> {
         let length = usize::from(self.raw().map(u16::from_le_bytes)?);
         self.at = start - 2 + room;
         (length <= room - 2).then(|| self.bytes.get(start..start + length).map(<[u8]>::to_vec))?
+    }
+}
+
+/// A text of at most `room` bytes; a longer one ends in `…`.
+fn shortened(text: &str, room: usize) -> Cow<'_, str> {
+    const MORE: &str = "…";
+    match text.len() > room {
+        true => Cow::Owned(format!("{}{MORE}", &text[..text.floor_char_boundary(room - MORE.len())])),
+        false => Cow::Borrowed(text),
     }
 }
 

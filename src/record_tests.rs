@@ -93,4 +93,11 @@ fn the_longest_names_and_messages_fit() {
     let read = Record::decode(&record.encode()).unwrap();
     assert_eq!(read.name, record.name);
     assert_eq!(read.message.len(), MESSAGE - 2);
+    assert!(read.message.ends_with("m…"), "{}", read.message);
+    // no character is cut in two
+    for before in ["", "m", "mm", "mmm"] {
+        record.message = before.to_owned() + &"€".repeat(1000);
+        let read = Record::decode(&record.encode()).unwrap();
+        assert!(read.message.ends_with("€…") && !read.message.contains('\u{fffd}'), "{}", read.message);
+    }
 }

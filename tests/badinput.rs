@@ -95,7 +95,7 @@ fn programs_that_cannot_be_run() {
                 name: "dos-line-ends",
                 spoil: |service| odd_run(service, "#!/bin/sh\r\nexec sleep 1000\r\n", 0o755),
                 cure: good_run,
-                words: &["dos-line-ends/run", "/bin/sh\\r"],
+                words: &["dos-line-ends/run", "has DOS line ends"],
             },
             Fault {
                 name: "empty-file",

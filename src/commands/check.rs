@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, NO, OK, shown};
 use super::lint::{self, Finding, Level};
+use super::service::unknown;
 use super::{cli, json, terminal};
 use crate::service::{name, settings};
 use clap::{Arg, ArgMatches, Command, value_parser};
@@ -70,14 +71,23 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
             }
         }
     }
-    let printed = if cli::is_on(matches, "json") { json::print(&report) } else { print(&report) };
+    let printed = match (cli::is_on(matches, "json"), report.services, code) {
+        (true, ..) => json::print(&report),
+        // what has just been said is all there is to say
+        (false, 0, NO..) => Ok(()),
+        (false, ..) => print(&report),
+    };
     let wrong = printed.is_err() || report.findings.iter().any(|finding| finding.level > Level::Hint);
     code.max(if wrong { NO } else { OK })
 }
 
 /// The services at a place: itself, or, if it is a directory of services, those in it; and their loggers.
 fn services(place: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let unable = |e: std::io::Error| Failure::at("read directory", place, sys::fail::errno_of(&e));
+    let unable = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::NotFound => unknown(place),
+        std::io::ErrorKind::NotADirectory => Failure::no("is not a directory"),
+        _ => Failure::at("read directory", place, sys::fail::errno_of(&e)),
+    };
     let mut entries: Vec<PathBuf> =
         std::fs::read_dir(place).map_err(unable)?.flatten().map(|entry| entry.path()).collect();
     entries.sort();

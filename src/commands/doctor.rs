@@ -130,7 +130,11 @@ fn notes() -> Vec<String> {
     let mut notes = Vec::new();
     let root = crate::service::name::root();
     if !root.is_dir() {
-        notes.push(format!("there is no service root: {} does not exist (or set SVDIR)", shown(&root)));
+        notes.push(match std::env::var_os("SVDIR").filter(|v| !v.is_empty()) {
+            Some(_) => format!("there is no service root: SVDIR is {}, which is no directory", shown(&root)),
+            None => "there is no service root: neither /service nor /etc/service exists (mkdir /service, or set SVDIR)"
+                .to_owned(),
+        });
     }
     let base = crate::place::base();
     if nearest(&base).is_some_and(|there| nix::unistd::access(there, nix::unistd::AccessFlags::W_OK).is_err())

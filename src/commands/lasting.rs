@@ -56,8 +56,13 @@ fn try_supervise(args: &[OsString]) -> Result<u8, Die> {
     let run = run_directory("supervise", &directory)?;
     // before anything else is touched: it may be another's
     let lock = sys::files::lock(&run.join("lock")).map_err(|fail| not_locked(given, &fail))?;
-    let supervisor =
-        Supervisor::open(Task::One(directory), lock, None, None).map_err(|fail| not_locked(given, &fail))?;
+    let supervisor = Supervisor::open(Task::One(directory), lock, None, None).map_err(|fail| {
+        if fail.errno == sys::Errno::EAGAIN {
+            // another has the service; what was made here is nobody's
+            place::remove(&run);
+        }
+        not_locked(given, &fail)
+    })?;
     if supervisor.run() {
         place::remove(&run);
     }

@@ -258,7 +258,7 @@ fn not_a_program(path: &Path) -> Option<String> {
     };
     let line = line.split(|&b| b == b'\n').next()?;
     if line.ends_with(b"\r") {
-        return Some("has DOS line ends: the kernel takes the carriage return for part of a name".to_owned());
+        return Some("has DOS line ends: the kernel takes the carriage return for part of a name (dos2unix, or sed -i 's/\\r$//')".to_owned());
     }
     let word = line.split(u8::is_ascii_whitespace).find(|word| !word.is_empty()).unwrap_or(b"");
     let interpreter = Path::new(OsStr::from_bytes(word));

@@ -86,7 +86,7 @@ pub(super) fn define() -> Command {
     let tools: Vec<String> = compat::APPLETS
         .iter()
         .chain(APPLETS)
-        .map(|applet| format!("  {:12} {}", applet.name, applet.help))
+        .map(|applet| format!("  {:13} {}", applet.name, applet.help))
         .collect();
     let after = format!(
         "Tools, by their own names or as pinfold TOOL ARGUMENTS:\n{}\n\nExit codes: 0 done, or yes; 1 failed, or \

@@ -214,8 +214,8 @@ impl Supervisor {
             return Some(Leader::Daemon);
         }
         let words = format!(
-            "run exited and left {} processes: the service is up while any is alive (a file `pidfile` would \
-             name the one that matters, `daemonised` with `no` would end them)",
+            "run exited and left {} processes, which are the service now (a file `pidfile` can name the one \
+             that matters; `daemonised` with `no` would end them)",
             members.len()
         );
         self.inform(index, &words);

@@ -300,6 +300,9 @@ fn explain(directory: &Path, why: NotStarted) -> String {
             format!("exec {}: there is no such file", shown(&run))
         }
         (Stage::Exec, Errno::ENOENT) => match crate::service::script::interpreter(&run) {
+            Some(dos) if dos.ends_with('\r') => {
+                format!("exec {}: it has DOS line ends (sed -i 's/\\r$//' takes them away)", shown(&run))
+            }
             Some(interpreter) => {
                 format!("exec {}: interpreter {} not found (line 1)", shown(&run), interpreter.escape_debug())
             }

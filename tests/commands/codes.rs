@@ -74,7 +74,9 @@ fn exit_codes() {
         ("pinfold scan", 0, ""),
         ("pinfold scan LAB", 1, "no svscan of pinfold's supervises it"),
         ("pinfold scan LAB/nonesuch", 1, "no such file"),
-        ("pinfold check nonesuch", 1, "nonesuch"),
+        ("pinfold check nonesuch", 1, "no such service: "),
+        ("pinfold check scripetd", 1, "; did you mean scripted?"),
+        ("pinfold check LAB/plain", 1, "is not a directory"),
         ("pinfold check", 0, "4 services checked: 0 errors"),
         ("pinfold enable nonesuch", 1, "no such service"),
         ("pinfold help", 0, "Tools, by their own names"),
@@ -89,6 +91,31 @@ fn exit_codes() {
         assert_eq!(said.code, code, "{line}: {said:?}\n{}", house.sandbox.reports());
         contains(&(said.out + &said.err), part);
     }
+}
+
+/// What there is to do where nothing is supervised yet.
+#[test]
+fn nothing_to_show_says_how_to_begin() {
+    let house = House::new("nothing");
+    for verb in ["status", "tree"] {
+        let said = house.run("pinfold", &[verb]);
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
+        let scan = house.sandbox.scan();
+        contains(&said.err, &format!("nothing is supervised here; `svscan {}` starts it", scan.display()));
+    }
+    let said = house.run("pinfold", &["check", "nonesuch"]);
+    assert_eq!((said.code, said.out.as_str()), (1, ""), "no count of nothing: {said:?}");
+}
+
+/// Who finds a service taken leaves nothing behind that looks like a supervisor.
+#[test]
+fn a_supervise_that_comes_too_late_is_not_shown() {
+    let house = house("late");
+    let said = house.run("supervise", &["up"]);
+    assert_eq!(said.code, 111, "{said:?}");
+    contains(&said.err, "unable to acquire up/supervise/lock: temporary failure");
+    let shown = house.run("pinfold", &["doctor"]).out;
+    assert!(shown.contains("The supervisor of ") && !shown.contains("which is gone"), "{shown}");
 }
 
 /// Every verb has help with examples and its exit codes.

@@ -96,6 +96,7 @@ fn what_cannot_be_executed_says_why() {
     house.service("missing", STAYS, &[]);
     house.service("plain", STAYS, &[]);
     house.service("interpreter", "#!/usr/bin/nonesuch", &[]);
+    house.service("dos", "#!/bin/sh\r\nexec true\r", &[]);
     house.service("setting", STAYS, &[("timeout-kill", "soon")]);
     house.service("directory", STAYS, &[]);
     let house = house.scanned();
@@ -108,6 +109,7 @@ fn what_cannot_be_executed_says_why() {
         ("missing", "missing/run: there is no such file"),
         ("plain", "plain/run: permission denied (chmod +x"),
         ("interpreter", "interpreter /usr/bin/nonesuch not found (line 1)"),
+        ("dos", "run: it has DOS line ends"),
         ("setting", "timeout-kill: line 1 is \"soon\", expected a number of milliseconds"),
         ("directory", "directory/run: it is a directory"),
     ] {
