@@ -210,8 +210,8 @@ impl<const N: usize> Layout<N> {
             wrap(take(cells, sizes[0].0), "", self.width, text);
         }
         let begin = text.len();
-        for column in 0..N - 1 {
-            let (bytes, chars) = if column == 0 && alone { (0, 0) } else { sizes[column] };
+        for (column, size) in sizes.iter().enumerate().take(N - 1) {
+            let (bytes, chars) = if column == 0 && alone { (0, 0) } else { *size };
             let cell = take(cells, bytes);
             if !self.spared[column] {
                 text.push_str(cell);
@@ -219,7 +219,8 @@ impl<const N: usize> Layout<N> {
             }
         }
         let remark = take(cells, sizes[N - 1].0);
-        let beside = self.width.is_none_or(|width| self.used() + sizes[N - 1].1 <= width);
+        let beside =
+            remark.is_empty() || self.width.is_none_or(|width| self.used() + sizes[N - 1].1 <= width);
         text.push_str(if beside { remark } else { "" });
         text.truncate(begin + text[begin..].trim_end().len());
         if let Cow::Owned(short) = cut(&text[begin..], self.width) {
@@ -312,6 +313,10 @@ mod tests {
         let text = "NAME      STATE\nä         up\n  a long message\n/etc/service:\nno\\nline  failed\n  \
                     said: a word or two,\n    and more\n";
         assert_eq!(table().text(Some(22), false), text);
+        // also where only the blanks after the last column have no room
+        let text = table().text(Some(21), false);
+        assert!(text.starts_with("NAME      STATE\n") && !text.contains("\n  \n"), "{text}");
+        assert!(table().text(Some(24), false).contains("\nno\\nline  failed  -\n  said"));
         let mut table = table();
         table.row(&["a-name-that-is-long", "up", "-", ""], Paint::Good);
         let text = table.text(Some(22), false);
