@@ -95,7 +95,7 @@ struct Names {
 impl Names {
     fn start_with(&mut self, parts: &[&[u8]]) {
         self.text.clear();
-        self.text.extend(parts.iter().copied().flatten());
+        parts.iter().for_each(|part| self.text.extend_from_slice(part));
         self.start = self.text.len();
     }
 

@@ -185,6 +185,12 @@ fn walk(path: &Path, make: Option<Mode>) -> Result<Found, Errno> {
                 at = hold("/")?;
             }
             left.extend(components(&text));
+            if led.is_none()
+                && make.is_none()
+                && let Some(found) = at_once(&at, &left)
+            {
+                return found;
+            }
         } else {
             if let Some(Led { by, .. }) = led.take_if(|led| left.len() <= led.until)
                 && !is_of(&next, by)
@@ -201,6 +207,18 @@ fn walk(path: &Path, make: Option<Mode>) -> Result<Found, Errno> {
     match led {
         Some(Led { by, .. }) if !is_of(&at, by) => Err(REFUSED),
         _ => Ok(at),
+    }
+}
+
+/// What these components, the first one last, name below `at`; `None` if another link is on the way.
+fn at_once(at: &Found, left: &[OsString]) -> Option<Result<Found, Errno>> {
+    let mut names = left.iter().rev();
+    let mut path = names.next()?.clone();
+    names.for_each(|name| path.extend([OsStr::new("/"), name]));
+    match openat2(at, &*path, OpenHow::new().flags(HOLD).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS)) {
+        Ok(fd) => Some(fstat(&fd).map(|stat| Found { stat, fd })),
+        Err(e @ (Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES)) => Some(Err(e)),
+        Err(_) => None,
     }
 }
 
