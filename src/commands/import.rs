@@ -7,7 +7,8 @@ use super::{check, cli, json, terminal};
 use crate::import::{self, File, Plan, Remark, unit};
 use crate::service::name;
 use clap::{Arg, ArgMatches, Command, value_parser};
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::fcntl::AT_FDCWD;
+use nix::libc::RENAME_NOREPLACE;
 use serde::Serialize;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -235,7 +236,7 @@ fn write(directory: &Path, files: &[File]) -> Result<(), Failure> {
     let fresh = directory.with_file_name(format!(".{name}.import-{}", std::process::id()));
     fs::create_dir(&fresh).map_err(|e| Failure::at("make", &fresh, errno_of(&e)))?;
     let done = fill(&fresh, files).and_then(|()| {
-        let renamed = renameat2(AT_FDCWD, &fresh, AT_FDCWD, directory, RenameFlags::RENAME_NOREPLACE);
+        let renamed = sys::files::rename(AT_FDCWD, &*fresh, directory, RENAME_NOREPLACE);
         renamed.map_err(|errno| Failure::at("make", directory, errno))
     });
     if done.is_err() {

@@ -4,9 +4,10 @@
 //! without following links, and what stands there is used only if it is what it should be and has no other name,
 //! by which it would be somebody else's as well.
 
+use crate::files;
 use crate::resolve::{self, Found, kind};
 use crate::{Errno, Fail};
-use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat, mknodat};
 use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, symlinkat, unlinkat};
 use std::ffi::{OsStr, OsString};
@@ -175,7 +176,7 @@ impl Directory {
         let mut fresh = name.as_bytes().to_vec();
         fresh.extend_from_slice(b".new");
         let fresh = OsStr::from_bytes(&fresh);
-        let exchange = || renameat2(&self.fd, fresh, &self.fd, name, RenameFlags::RENAME_EXCHANGE);
+        let exchange = || files::rename(&self.fd, fresh, name, libc::RENAME_EXCHANGE);
         if spare == Spare::Same && exchange().is_ok() {
             return Ok(());
         }

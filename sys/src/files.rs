@@ -3,11 +3,13 @@
 
 use crate::resolve::{Found, fail, find, kind, open_directory};
 use crate::{Directory, Fail, listing};
+use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::SFlag;
+use std::ffi::CStr;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// The most that is read of a setting or a small file.
@@ -80,6 +82,22 @@ pub fn lock(path: &Path) -> Result<OwnedFd, Fail> {
         return Err(Fail::at("lock", path, Errno::EINVAL));
     };
     Directory::open(directory)?.lock(name)
+}
+
+/// Renames within a directory by renameat2(2), with its flags; `nix` has the call for one C library only.
+pub fn rename<A: ?Sized + NixPath, B: ?Sized + NixPath>(
+    directory: impl AsFd,
+    from: &A,
+    to: &B,
+    flags: u32,
+) -> Result<(), Errno> {
+    let fd = directory.as_fd().as_raw_fd();
+    let call = |from: &CStr, to: &CStr| {
+        // SAFETY: an open descriptor, strings that end with a NUL and outlive the call, and an integer.
+        unsafe { libc::syscall(libc::SYS_renameat2, fd, from.as_ptr(), fd, to.as_ptr(), flags) }
+    };
+    let done = from.with_nix_path(|from| to.with_nix_path(|to| call(from, to)))??;
+    Errno::result(done).map(drop)
 }
 
 /// Writes all of `data` at `offset`.

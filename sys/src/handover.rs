@@ -84,7 +84,7 @@ impl Line {
         // SAFETY: a msghdr is integers and pointers, for which zeros are valid values.
         let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
         (header.msg_iov, header.msg_iovlen) = (&raw mut part, 1);
-        (header.msg_control, header.msg_controllen) = (space.as_mut_ptr().cast(), size_of_val(&space));
+        (header.msg_control, header.msg_controllen) = (space.as_mut_ptr().cast(), size_of_val(&space) as _);
         let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
         let length = loop {
             // SAFETY: the header points to a buffer and a control space of the lengths it says, both ours.

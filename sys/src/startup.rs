@@ -2,8 +2,8 @@
 //!
 //! Rust's runtime sets SIGPIPE to "ignore" and opens `/dev/null` for closed standard descriptors before
 //! `main`. A program that execs others, or that ends quietly when its reader has gone, needs both as they
-//! were. A function in `.init_array`, which glibc calls with `main`'s arguments before the runtime
-//! starts, writes them down, at the price of three system calls.
+//! were. A function in `.init_array`, which the C library calls before the runtime starts, writes them
+//! down, at the price of three system calls.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::OnceLock;
@@ -25,25 +25,46 @@ struct AtStart {
 
 static AT_START: OnceLock<AtStart> = OnceLock::new();
 
-// SAFETY: (link_section) glibc calls each pointer of `.init_array` with (argc, argv, envp), which is
-// `record`'s signature, after libc itself is initialised; `record` only makes system calls and stores.
+// SAFETY: (link_section) the C library calls each pointer of `.init_array` after it is initialised itself, glibc
+// with arguments that `record` does not take and musl with none; `record` only makes system calls and stores.
 #[used]
 #[unsafe(link_section = ".init_array")]
-static RECORD: extern "C" fn(c_int, *const *mut c_char, *mut *mut c_char) = record;
+static RECORD: extern "C" fn() = record;
 
-extern "C" fn record(argc: c_int, argv: *const *mut c_char, envp: *mut *mut c_char) {
-    let last = match usize::try_from(argc) {
-        // SAFETY: argv holds argc pointers.
-        Ok(argc @ 1..) => unsafe { *argv.add(argc - 1) },
-        _ => std::ptr::null_mut(),
-    };
+unsafe extern "C" {
+    /// environ(7).
+    static environ: *mut *mut c_char;
+}
+
+extern "C" fn record() {
+    // SAFETY: the library has set it, and nobody changes it before `main`.
+    let environment = unsafe { environ };
     let _ = AT_START.set(AtStart {
-        last: AtomicPtr::new(last),
-        environment: AtomicPtr::new(envp),
+        // SAFETY: nobody has changed the environment yet.
+        last: AtomicPtr::new(unsafe { last_argument(environment) }),
+        environment: AtomicPtr::new(environment),
         sigpipe_ignored: ignored(Signal::SIGPIPE),
         mask: SigSet::thread_get_mask().unwrap_or(SigSet::empty()),
         closed: closed(),
     });
+}
+
+/// The last argument's text, null if there is none.
+///
+/// As the kernel starts a program there are on its stack, one after the other: the number of arguments, a pointer to
+/// each, a null, a pointer to each string of the environment, a null (System V ABI, "process initialization").
+///
+/// # Safety
+/// `environment` must be what the kernel has put there.
+unsafe fn last_argument(environment: *mut *mut c_char) -> *mut c_char {
+    if environment.is_null() {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: two below the environment, past the null, is the last argument or, if there is none, their number.
+    unsafe {
+        let last = environment.sub(2);
+        if (*last).is_null() { std::ptr::null_mut() } else { *last }
+    }
 }
 
 fn ignored(signal: Signal) -> bool {
