@@ -216,7 +216,7 @@ fn at_once(at: &Found, left: &[OsString]) -> Option<Result<Found, Errno>> {
     let mut path = names.next()?.clone();
     names.for_each(|name| path.extend([OsStr::new("/"), name]));
     match openat2(at, &*path, OpenHow::new().flags(HOLD).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS)) {
-        Ok(fd) => Some(fstat(&fd).map(|stat| Found { stat, fd })),
+        Ok(fd) => Some(fstat(&fd).map(|stat| Found { stat, fd, straight: false })),
         Err(e @ (Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES)) => Some(Err(e)),
         Err(_) => None,
     }
