@@ -1,8 +1,10 @@
 //! Guard rails in counted things: what an event costs the supervisor in system calls, and that it costs no memory
-//! for good; and what is said where a limit of the system is met.
+//! for good; what a tool costs; and what is said where a limit of the system is met.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
+#[path = "guards/tools.rs"]
+mod tools;
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
