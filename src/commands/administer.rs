@@ -229,8 +229,9 @@ impl Session {
     fn stop(&mut self, service: &mut Service) -> u8 {
         let mut line = self.line("Stopping", &service.shown);
         match stop::stop(self, service, &mut line) {
-            Ok(receipt) => {
-                line.close("OK", if self.wish.verbose { &receipt } else { &[] });
+            Ok(stopped) => {
+                let receipt = if self.wish.verbose { stopped.receipt } else { Vec::new() };
+                line.close("OK", &[receipt, stopped.remarks].concat());
                 OK
             }
             Err(failure) => {

@@ -92,6 +92,15 @@ pub(super) fn group(head: &Head, record: &Record) -> Option<PathBuf> {
     Some(Path::new(OsStr::from_bytes(&head.house)).join(name))
 }
 
+/// People whom this supervisor has found in services and set aside.
+pub(super) fn people(head: &Head) -> Vec<Stat> {
+    if head.house.is_empty() {
+        return Vec::new();
+    }
+    let group = Path::new(OsStr::from_bytes(&head.house)).join(cgroup::Group::people().name());
+    pids(&group).into_iter().filter_map(Stat::read).filter(|stat| !stat.is_zombie()).collect()
+}
+
 /// The pids in a group and below it. One that is not there has none.
 pub(super) fn pids(group: &Path) -> Vec<i32> {
     let mut found = Vec::new();

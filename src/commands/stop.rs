@@ -24,13 +24,21 @@ const GRACE_MS: Ms = 3000;
 const NAMED: usize = 10;
 const GOES_ON: &str = "the stop goes on in the supervisor";
 
+/// What there is to say of a stop, a line each.
+pub(super) struct Stopped {
+    /// Who was there, and how each ended.
+    pub(super) receipt: Vec<String>,
+    /// What an administrator would want to know in any case.
+    pub(super) remarks: Vec<String>,
+}
+
 /// Stops a service by its `stop` script, else by the supervisor, and waits until nothing of it is left.
-/// Gives the receipt of the stop, a line each, if there was anything to stop.
+/// Gives what there is to say of the stop.
 pub(super) fn stop(
     session: &mut Session,
     service: &mut Service,
     line: &mut Line,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Stopped, Failure> {
     session.vigil.watch(service);
     // whoever may not control it, or finds nobody to control, is told so at once
     service.tell(&[])?;
@@ -44,12 +52,18 @@ pub(super) fn stop(
         by_supervisor(session, service, &before, deadline, line)?;
     }
     session.vigil.await_published(service);
-    let receipt = receipt(&before, &service.look());
+    let after = service.look();
+    let aside = if session.wish.all { people_aside(service) } else { Vec::new() };
+    // named by what is said with -v anyway
+    let told = session.wish.kill || session.wish.verbose;
+    let killed = if told { None } else { killed(&before, &after) };
+    let stopped =
+        Stopped { receipt: receipt(&before, &after), remarks: killed.into_iter().chain(aside).collect() };
     if service.is_removed() {
         // there is nothing to come back to
         let _ = service.tell(&[Command::Exit]);
     }
-    Ok(receipt)
+    Ok(stopped)
 }
 
 fn wait(session: &Session, before: &Sight) -> Ms {
@@ -193,6 +207,31 @@ fn receipt(before: &Sight, after: &Sight) -> Vec<String> {
         }
         _ => vec!["nothing of it was running".to_owned()],
     }
+}
+
+/// Some would not end. The next stop will take as long.
+fn killed(before: &Sight, after: &Sight) -> Option<String> {
+    let (Sight::Ours(before), Sight::Ours(after)) = (before, after) else { return None };
+    let Receipt { found, killed, .. } = after.receipt;
+    let were = if killed == 1 { "was" } else { "were" };
+    (!before.state.phase.is_still() && killed > 0).then(|| {
+        format!(
+            "{killed} of {found} did not end when told to, and {were} killed (pinfold status -v shows whom)"
+        )
+    })
+}
+
+/// Those who were set aside at an earlier stop, of whatever service: nothing but the end of svscan ends them.
+fn people_aside(service: &Service) -> Vec<String> {
+    let people = service.entry.as_ref().map_or(Vec::new(), |entry| members::people(&entry.head));
+    let one = |stat: &sys::process::Stat| {
+        let command = terminal::clean(&stat.command).into_owned();
+        format!(
+            "left alone: {} {command}, a login's, set aside at an earlier stop (kill ends it, or the end of svscan)",
+            stat.pid
+        )
+    };
+    people.iter().map(one).collect()
 }
 
 /// A receipt in words: how many, how long, and what became of each.

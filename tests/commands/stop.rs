@@ -61,6 +61,13 @@ fn who_ignores_term_is_killed_and_named() {
     contains(&out, " sleep: killed\n");
     contains(&out, " killed\n");
     assert!(house.is_down("deaf"));
+    // also who did not ask for more learns why it took so long
+    std::fs::remove_file(house.path("deaf/ready")).unwrap();
+    house.done("svcstart", &["--settle", "0.1", "deaf"]);
+    ready(&house, "deaf");
+    let out = house.done("svcstop", &["deaf"]);
+    contains(&out, "OK\n  ");
+    contains(&out, " did not end when told to, and were killed (pinfold status -v shows whom)\n");
 }
 
 /// `-k` kills at once: nobody is told.

@@ -274,6 +274,14 @@ fn people_are_told_before_they_are_killed() {
     scene.svc("-d", "squid");
     scene.sandbox.down("squid");
     assert!(people.iter().all(Process::is_alive), "{}", scene.sandbox.reports());
+    // who says all does not mean them, and is told so
+    let path = scene.path("squid").display().to_string();
+    let said = scene.sandbox.run("svcstop", ["--all", &path]);
+    for person in &people {
+        let named = format!("\n  left alone: {} sh, a login's", person.pid);
+        assert!(said.code == 0 && said.out.contains(&named), "{said:?}");
+    }
+    assert!(people.iter().all(Process::is_alive), "{}", scene.sandbox.reports());
     scene.end();
     let mut told = scene.lines("squid/told");
     told.sort();
