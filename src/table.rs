@@ -14,7 +14,7 @@ use sys::process::Identity;
 use sys::{Errno, Fail, files};
 
 /// The form of head and records; another form is no table of ours.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"pinfold4");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"pinfold5");
 /// The file's name in the run directory.
 pub const NAME: &str = "table";
 
@@ -100,7 +100,7 @@ impl Table {
     /// Writes a record into its slot, if it differs from what is there.
     pub fn put(&mut self, slot: u32, record: &Record) -> Result<(), Errno> {
         let bytes = record.encode();
-        let sum = crate::place::hash(&bytes);
+        let sum = record::sealed_by(&bytes);
         let Some(written) = self.written.get_mut(slot as usize) else { return Ok(()) };
         if *written == sum {
             return Ok(());
@@ -141,8 +141,7 @@ impl Head {
         put.text(self.cannot_catch.as_bytes(), 256);
         put.u64(self.since);
         put.u8(u8::from(self.journal));
-        let sum = crate::place::hash(&bytes[..SIZE - 8]);
-        bytes[SIZE - 8..].copy_from_slice(&sum.to_le_bytes());
+        record::seal(&mut bytes);
         bytes
     }
 

@@ -113,7 +113,9 @@ impl Supervisor {
             let Some(service) = self.service(index) else { continue };
             service.dirty = false;
             // first what a next supervisor goes by: whoever is shown to be the service is known to it
-            self.save(index);
+            if service.unsaved {
+                self.save(index);
+            }
             let Some(service) = self.service(index) else { continue };
             if service.awaits_leader() {
                 continue;
