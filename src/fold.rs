@@ -11,6 +11,7 @@ use cgroup::subtree::Tree;
 use cgroup::walk::Walk;
 use cgroup::{Containment, Entry, Group, House, Rung};
 use nix::sys::signal::Signal;
+use std::collections::HashSet;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -97,6 +98,8 @@ pub struct Fold {
     lost: Option<Identity>,
     /// The leader below the fold root.
     leader: Option<Identity>,
+    /// An earlier supervisor has started it: orphans go to the guardian.
+    pub fostered: bool,
     /// Login sessions that members have opened by changing the user: who is in them is the service's.
     pub sessions: Vec<String>,
     /// It has had strays, or may: it gets a fold root from the next start on.
@@ -125,6 +128,7 @@ impl Fold {
             former: Vec::new(),
             lost: None,
             leader: None,
+            fostered: false,
             sessions: Vec::new(),
             strayed: false,
             takes_all: false,
@@ -212,6 +216,7 @@ impl Fold {
     /// Gets the group ready for a start (made, or made anew after a kill), and says how to enter it; `None`
     /// without groups.
     pub fn entry(&mut self, fence: &Fence, slowly: bool) -> Result<Option<Entry>, Fail> {
+        self.fostered = false;
         let Some(house) = fence.house() else { return Ok(None) };
         let entry = if slowly { self.group.other_entry(house) } else { self.group.entry(house) };
         entry.map(Some)
@@ -251,30 +256,60 @@ impl Fold {
     }
 
     /// Everybody in it who is not yet dead, the fold root apart.
-    pub fn members(&mut self, fence: &mut Fence) -> Vec<Stat> {
-        let mut members = match fence.house() {
-            Some(house) if self.group.is_made() => {
-                let pids = self.group.members(house).unwrap_or_default();
-                pids.into_iter().filter_map(Stat::read).filter(|stat| !stat.is_zombie()).collect()
-            }
-            _ => Vec::new(),
-        };
-        members.retain(|stat: &Stat| !self.is_root(stat));
-        for stat in self.descendants(fence) {
-            if !members.iter().any(|known| known.pid == stat.pid) {
-                members.push(stat);
-            }
-        }
+    pub fn members(&self, fence: &mut Fence) -> Vec<Stat> {
+        let mut members: Vec<Stat> = self.present(fence).collect();
+        let inside: HashSet<i32> = members.iter().map(|stat| stat.pid).collect();
+        members.extend(self.descendants(fence).into_iter().filter(|stat| !inside.contains(&stat.pid)));
         members
+    }
+
+    /// Somebody in it who is not yet dead: asks no more processes than it takes to find one.
+    pub fn anybody(&self, fence: &mut Fence) -> Option<Stat> {
+        let found = self.present(fence).next();
+        found.or_else(|| self.descendants(fence).into_iter().next())
+    }
+
+    /// The living in its group, the fold root apart, each read when it is its turn.
+    fn present(&self, fence: &Fence) -> impl Iterator<Item = Stat> {
+        let living = self.pids(fence).into_iter().filter_map(Stat::read).filter(|stat| !stat.is_zombie());
+        living.filter(|stat| !self.is_root(stat))
+    }
+
+    /// Who is in its group, fold root and dying included.
+    pub fn pids(&self, fence: &Fence) -> Vec<i32> {
+        let house = fence.house().filter(|_| self.group.is_made());
+        house.and_then(|house| self.group.members(house).ok()).unwrap_or_default()
+    }
+
+    /// Calls `each` for everybody in it who is not yet dead, the fold root apart, one after the other, with a handle on
+    /// just that process.
+    pub fn for_each(&self, fence: &mut Fence, mut each: impl FnMut(&Fence, &Stat, &Pidfd)) {
+        let below = self.descendants(fence);
+        let mut inside: HashSet<i32> = HashSet::new();
+        if let Some(house) = fence.house().filter(|_| self.group.is_made()) {
+            let held = self.group.hold(house, |pid, handle| {
+                let living = Stat::read(pid).filter(|stat| !stat.is_zombie() && !self.is_root(stat));
+                if let Some(stat) = living {
+                    each(fence, &stat, handle);
+                }
+                inside.insert(pid);
+            });
+            fence.unread = fence.unread.take().or(held.err());
+        }
+        for stat in below.iter().filter(|stat| !inside.contains(&stat.pid)) {
+            let _ = Pidfd::of(stat.identity()).map(|handle| each(fence, stat, &handle));
+        }
     }
 
     /// Whether a process is in it: in its group, or below a fold root. One that has been reaped is nowhere.
     pub fn holds(&self, fence: &Fence, pid: i32) -> bool {
-        let position = fence.house().filter(|_| self.group.is_made());
-        let position = position.and_then(|house| Some((house, house.position_of(pid)?)));
-        position.is_some_and(|(house, position)| house.holds(self.group.name(), &position))
+        fence.house().is_some_and(|house| self.group.is_made() && self.is_inside(house, pid))
             || self.trees().any(|tree| descends(pid, tree.root))
                 && Stat::read(pid).is_some_and(|stat| !self.is_spared(fence.house(), &stat))
+    }
+
+    fn is_inside(&self, house: &House, pid: i32) -> bool {
+        house.position_of(pid).is_some_and(|position| house.holds(self.group.name(), &position))
     }
 
     /// Everybody alive below the fold roots who is the service's, wherever they have gone.
@@ -310,17 +345,14 @@ impl Fold {
         }
     }
 
-    /// Sets members aside who belong to a login or a cron job, not to the service: a shell that was opened
-    /// through a service must survive its restart. `own` is the login uid that services have by birth.
-    pub fn set_people_aside(&self, fence: &Fence, own: Option<u32>) -> Vec<Person> {
-        let Some(house) = fence.house().filter(|_| self.group.is_made()) else { return Vec::new() };
-        let mut people = cgroup::strays::people(&self.group.members(house).unwrap_or_default(), own);
+    /// Sets a member aside who belongs to a login or a cron job, not to the service: a shell that was opened through a
+    /// service must survive its restart. False if that can't be done.
+    pub fn set_aside(&self, fence: &Fence, person: &Person) -> bool {
         let mut aside = Group::people();
-        if people.is_empty() || aside.make(house).is_err() {
-            return Vec::new();
-        }
-        people.retain(|person| aside.take_in(house, person.stat.pid).is_ok());
-        people
+        fence.house().is_some_and(|house| {
+            let pid = person.stat.pid;
+            self.is_inside(house, pid) && aside.make(house).is_ok() && aside.take_in(house, pid).is_ok()
+        })
     }
 
     /// Freezes (or thaws) the group, where groups can be frozen.

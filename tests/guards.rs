@@ -166,10 +166,49 @@ fn an_event_takes_no_more_system_calls_than_it_did() {
     all.end();
 }
 
-/// What a process has for itself, in kB.
+/// A stop asks of each process that is left over once who it is and whether it is a person's, tells it, and takes its
+/// end: that many calls, however many there are.
+#[test]
+fn a_leftover_takes_no_more_system_calls_than_it_did() {
+    let all = Fifty::new("guards_leftovers");
+    let mut counts = Vec::new();
+    for n in [100, 300] {
+        let name = format!("crowd{n}");
+        let child = "sleep 1000000 & i=$((i + 1))";
+        all.sandbox.file(
+            &format!("{name}/run"),
+            &format!("#!/bin/sh\ni=0\nwhile [ $i -lt {n} ]; do {child}; done\nexec sleep 1000000\n"),
+        );
+        let leader = all.sandbox.up(&name);
+        let is_there = |process: &&Process| process.command == "sleep" && process.parent == leader;
+        all.sandbox.wait_for("the crowd", || {
+            let there = all.sandbox.processes().iter().filter(is_there).count();
+            expect(there == n, there)
+        });
+        let count = match Count::begin(&all, all.supervisor()) {
+            Ok(count) => count,
+            Err(why) => return skipped(&why),
+        };
+        all.sandbox.run("svc", ["-d", &name]);
+        let service = all.sandbox.scan().join(&name);
+        all.sandbox.wait_for("its end", || {
+            let pid = Status::read(&service).map(|status| status.pid);
+            expect(pid == Some(0), pid)
+        });
+        counts.push(count.end());
+    }
+    let each = (counts[1] - counts[0]) / 200.0;
+    println!("{counts:?}: {each:.1} system calls for each leftover");
+    assert!(each > 5.0, "{each} is too little to be true");
+    // a handle, its name, its login, two signals, its end; and what is to spare is for ends that come one by one
+    assert!(each <= 13.0, "{each} system calls for each leftover, 13 at the most");
+    all.end();
+}
+
+/// What a process has written for itself, in kB: a page of the program counts as private or shared by who else runs it.
 fn private_kb(pid: i32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let private = text.lines().filter(|line| line.starts_with("Private_"));
+    let private = text.lines().filter(|line| line.starts_with("Private_Dirty:"));
     private.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()).sum()
 }
 

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 use sys::Fail;
+use sys::process::Pidfd;
 use sys::spawn::Place;
 
 /// The group for people.
@@ -200,6 +201,17 @@ impl Group {
     /// Lets everything in it go on. True if that has already come to pass.
     pub fn thaw(&self, house: &House) -> Result<bool, Fail> {
         kill::freeze(house, &self.name, false).map_err(|e| self.fail("thaw cgroup", house, e))
+    }
+
+    /// Calls `each` for every member, one after the other, held by a handle: a signal through it reaches a member or
+    /// nobody, and what `/proc` says of the pid meanwhile is of that member, if a signal still reaches it after that.
+    pub fn hold(&self, house: &House, mut each: impl FnMut(i32, &Pidfd)) -> Result<(), Fail> {
+        let pids = self.members(house)?;
+        let held = kill::hold(house, &self.name, &pids, |pid, handle| {
+            // who can't be held has ended
+            let _ = handle.map(|handle| each(pid, handle));
+        });
+        held.map_err(|e| self.fail("list cgroup", house, e))
     }
 
     /// One pass of the rung's way of killing all in it. Call until the pass is complete and the group is no

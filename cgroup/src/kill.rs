@@ -17,6 +17,8 @@ const ROUNDS: usize = 8;
 const PATIENCE: u8 = 5;
 /// How many processes are held by pidfd at a time.
 const HANDFUL: usize = 1024;
+/// How many descriptors it takes to list a group's members.
+const LISTING: usize = 4;
 
 /// What one pass of a kill did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,31 +142,50 @@ fn frozen_pass(house: &House, group: &str, waited: &mut u8) -> Result<Pass, Errn
 }
 
 /// Kills every member that is not in `hit`, and notes it there. Returns whether there were any.
-///
-/// Through pidfds: a pid that is read, opened, and read again in the list after that is the pidfd's, or its
-/// process is dead; so no stranger can be hit whatever pids are used again.
 fn strike(house: &House, group: &str, hit: &mut HashSet<i32>, pass: &mut Pass) -> Result<bool, Errno> {
     let mut listed = members(house, group)?;
     listed.retain(|pid| !hit.contains(pid));
-    let any = !listed.is_empty();
-    let mut handles: Vec<(i32, Pidfd)> = Vec::with_capacity(listed.len().min(HANDFUL));
-    for handful in listed.chunks(HANDFUL) {
-        for &pid in handful {
+    hold(house, group, &listed, |pid, handle| {
+        pass.note(pid, handle.and_then(|handle| handle.signal(Signal::SIGKILL)));
+        hit.insert(pid);
+    })?;
+    Ok(!listed.is_empty())
+}
+
+/// Calls `each` for those of `listed` who are (still) members, in turn, with a handle or why there is none.
+///
+/// A pid that was read, is opened, and is read again in the list after that is the pidfd's, or its process is dead; so
+/// no stranger can be hit through these whatever pids are used again.
+pub(crate) fn hold(
+    house: &impl AsFd,
+    group: &str,
+    listed: &[i32],
+    mut each: impl FnMut(i32, Result<&Pidfd, Errno>),
+) -> Result<(), Errno> {
+    let mut next = 0;
+    while next < listed.len() {
+        let mut end = listed.len().min(next + HANDFUL);
+        let mut handles: Vec<(usize, Pidfd)> = Vec::with_capacity(end - next);
+        for (at, &pid) in listed.iter().enumerate().take(end).skip(next) {
             match Pidfd::open(pid) {
-                Ok(handle) => handles.push((pid, handle)),
-                Err(Errno::ESRCH) => {}
-                // out of descriptors: those we have first; the rest are found again by the next round
-                Err(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => break,
-                Err(e) => pass.refused = Some((pid, e)),
+                Ok(handle) => handles.push((at, handle)),
+                Err(Errno::EMFILE | Errno::ENFILE) if handles.len() > LISTING => {
+                    // those we have first
+                    handles.truncate(handles.len() - LISTING);
+                    end = handles.last().map_or(end, |(last, _)| last + 1);
+                    break;
+                }
+                Err(e) => each(pid, Err(e)),
             }
         }
         let still = members(house, group)?;
-        for (pid, handle) in handles.drain(..) {
+        for (at, handle) in handles {
+            let pid = listed[at];
             if still.binary_search(&pid).is_ok() {
-                pass.note(pid, handle.signal(Signal::SIGKILL));
-                hit.insert(pid);
+                each(pid, Ok(&handle));
             }
         }
+        next = end;
     }
-    Ok(any)
+    Ok(())
 }

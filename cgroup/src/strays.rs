@@ -12,7 +12,7 @@ use crate::walk::Walk;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use sys::Fail;
-use sys::process::{Identity, Stat};
+use sys::process::{Identity, Stat, login_uid};
 
 /// Whose a stray is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,19 +156,11 @@ pub struct Person {
     pub login_uid: u32,
 }
 
-/// Those of a service's members who belong to a login or a cron job: their audit login uid is set, and not that
-/// of the service itself, `own` (see [`login_uid`] of its leader).
-pub fn people(members: &[i32], own: Option<u32>) -> Vec<Person> {
-    let person = |&pid: &i32| {
-        let login_uid = login_uid(pid).filter(|&uid| Some(uid) != own)?;
-        Some(Person { stat: Stat::read(pid)?, login_uid })
-    };
-    members.iter().filter_map(person).collect()
-}
-
-/// The user as whom a process, or one of its ancestors, has logged in (`/proc/PID/loginuid`, set by
-/// pam_loginuid); `None` if that was never set, or the kernel keeps none.
-pub fn login_uid(pid: i32) -> Option<u32> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/loginuid")).ok()?;
-    text.trim().parse().ok().filter(|&uid| uid != u32::MAX)
+impl Person {
+    /// A service's member, if it belongs to a login or a cron job: its audit login uid is set, and not that of the
+    /// service itself, `own` (see [`login_uid`] of its leader).
+    pub fn of(member: &Stat, own: Option<u32>) -> Option<Person> {
+        let login_uid = login_uid(member.pid).filter(|&uid| Some(uid) != own)?;
+        Some(Person { stat: member.clone(), login_uid })
+    }
 }

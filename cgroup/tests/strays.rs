@@ -5,12 +5,12 @@
 mod common;
 
 use cgroup::sessions::Session;
-use cgroup::strays::{Owner, Search, Stray, bring_back, claimant, login_uid, people};
+use cgroup::strays::{Owner, Person, Search, Stray, bring_back, claimant};
 use cgroup::walk::Walk;
 use cgroup::{Containment, Group, House, Rung};
 use common::{Service, contained, is_root, rungs_here, scenario, skipped, until};
 use std::path::{Path, PathBuf};
-use sys::process::{Identity, Stat};
+use sys::process::{Identity, Stat, login_uid};
 use sys::spawn::Spawner;
 
 /// A machine with one service, some groups elsewhere, and sessions.
@@ -264,11 +264,14 @@ fn people_are_set_aside() {
             let shell = child(leader, "sh");
             let sleep = child(shell, "sleep");
             let all = scene.group.members(scene.house()).unwrap();
-            let mut found = people(&all, login_uid(leader));
+            let people = |own| -> Vec<Person> {
+                all.iter().filter_map(|&pid| Person::of(&Stat::read(pid)?, own)).collect()
+            };
+            let mut found = people(login_uid(leader));
             found.sort_by_key(|person| person.stat.start);
             let pids: Vec<i32> = found.iter().map(|person| person.stat.pid).collect();
             assert_eq!((pids, found[0].login_uid), (vec![shell, sleep], 12345));
-            assert_eq!(people(&all, Some(12345)), [], "the service was started by that very person");
+            assert_eq!(people(Some(12345)), [], "the service was started by that very person");
 
             let containment = scene.containment.take().unwrap();
             let house = containment.house().unwrap();

@@ -38,7 +38,7 @@ impl Fold {
         for _ in 0..2 {
             // who forks while one walk is made may be missed by it
             fence.forget_walk();
-            if !self.members(fence).is_empty() {
+            if self.anybody(fence).is_some() {
                 return;
             }
         }
@@ -56,12 +56,9 @@ impl Fold {
     pub(super) fn bring_in(&self, house: &House, tree: &Tree<'_>) {
         const WALKS: usize = 8;
         let _ = self.group.freeze(house);
-        let inside = |stat: &Stat| {
-            house.position_of(stat.pid).is_some_and(|position| house.holds(self.group.name(), &position))
-        };
         for _ in 0..WALKS {
             let mut outside = tree.living(&Walk::now());
-            outside.retain(|stat| !inside(stat) && !self.is_spared(Some(house), stat));
+            outside.retain(|stat| !self.is_inside(house, stat.pid) && !self.is_spared(Some(house), stat));
             if outside.is_empty() {
                 break;
             }

@@ -304,6 +304,7 @@ impl Supervisor {
     fn take_members(&mut self, index: u32) -> bool {
         let Some(service) = self.services[index as usize].as_mut() else { return true };
         let emptied = service.fold.is_empty(&mut self.fence);
+        service.fold.fostered = true;
         let members = service.fold.members(&mut self.fence);
         if service.shown == 0 {
             service.shown = members.first().map_or(0, |stat| stat.pid);

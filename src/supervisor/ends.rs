@@ -172,10 +172,14 @@ impl Supervisor {
             Role::Carrier => self.letter_taken_out(index),
             Role::Root => self.root_ended(index, pid),
             Role::Met => {
-                if let Some(stop) = self.service(index).and_then(|service| service.stop.as_mut()) {
+                let stop = self.service(index).and_then(|service| service.stop.as_mut());
+                let more = stop.is_some_and(|stop| {
                     stop.ended(pid, ending);
+                    stop.expects_an_end()
+                });
+                if !more {
+                    self.to_look.push(index);
                 }
-                self.to_look.push(index);
             }
         }
     }
@@ -243,7 +247,7 @@ impl Supervisor {
         // the fold root goes by itself when nobody is left below it, if it gets to run
         let most = if service.fold.root().is_some() { 100 } else { REREADS_MS.len() };
         let again = !emptied && (service.rereads as usize) < most;
-        if again && service.fold.members(&mut self.fence).is_empty() {
+        if again && service.fold.anybody(&mut self.fence).is_none() {
             let wait = REREADS_MS[(service.rereads as usize).min(REREADS_MS.len() - 1)];
             service.rereads += 1;
             self.recheck_at(index, Some(monotonic_ms() + wait));
@@ -295,7 +299,7 @@ impl Supervisor {
         let emptied = look(service, &mut self.fence);
         let killed = matches!(service.state.phase, Phase::Sweeping { rung: Rung::Killed, .. });
         self.say_unread(index);
-        if emptied {
+        if emptied && !self.has_left_somebody(index) {
             self.turn(index, Event::Emptied);
             return self.look_if_waiting(index);
         }
@@ -304,15 +308,25 @@ impl Supervisor {
             self.perform(index, crate::machine::Action::Kill);
         }
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        let living = service.fold.members(&mut self.fence).first().map(|stat| stat.pid);
-        if let Some(pid) = living
-            && std::mem::replace(&mut service.shown, pid) != pid
-        {
+        let still = service.stop.as_ref().is_some_and(|stop| stop.expects(service.shown));
+        if !still && let Some(living) = service.fold.anybody(&mut self.fence) {
+            service.shown = living.pid;
             self.touch(index);
         }
         if soon {
             self.look_soon(index);
         }
+    }
+
+    /// Whether those of its fold who were met by a stop, and have all ended, leave somebody outside who has been brought
+    /// back now: he is our child since then.
+    fn has_left_somebody(&mut self, index: u32) -> bool {
+        if self.service(index).is_none_or(|service| service.stop.is_none()) {
+            return false;
+        }
+        self.leaders_are_gone(&[index]);
+        let service = self.services.get_mut(index as usize).and_then(Option::as_mut);
+        service.is_some_and(|service| !look(service, &mut self.fence))
     }
 
     /// What keeps a fold from being read keeps its service from being down, and is said.

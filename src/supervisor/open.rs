@@ -106,7 +106,7 @@ impl Supervisor {
             unrecorded: false,
             kept: Kept::new(),
             trace: crate::trace::Trace::from_environment(),
-            own_login: cgroup::strays::login_uid(std::process::id() as i32),
+            own_login: sys::process::login_uid(std::process::id() as i32),
             stranger_ended: false,
             ended: super::ends::Ended::default(),
             abandon: false,

@@ -1,8 +1,8 @@
 //! The machine's actions, done.
 
-use super::Supervisor;
 use super::receipt::Stop;
 use super::service::Process;
+use super::{Role, Supervisor};
 use crate::machine::{Action, Event, Leader, Phase};
 use nix::sys::signal::Signal;
 use sys::clock::monotonic_ms;
@@ -35,13 +35,15 @@ impl Supervisor {
         // who has left is brought back while its parents are there: when the leader has ended they are not
         self.session_opened();
         if self.service(index).is_some_and(|service| service.fold.strayed) {
-            self.gather(index);
+            self.gather(index, |_, _| {});
         }
         let Some(service) = self.service(index) else { return };
         let stop = service.stop.get_or_insert_with(|| Box::new(Stop::new(now)));
         let command = service.leader.as_ref().map_or(String::new(), command_of);
-        if let Some(leader) = &service.leader {
-            stop.meet(leader.who, &command, true, false, false);
+        if let Some(leader) = &service.leader
+            && let Some(met) = stop.meet(leader.who, &command)
+        {
+            met.leader = true;
         }
         let signal = service.settings.down_signal;
         if !self.start_control_script(index, signal, true) {
@@ -67,34 +69,42 @@ impl Supervisor {
     /// TERM, then CONT, to everybody in the fold.
     fn ask_all(&mut self, index: u32) {
         let signal = self.service(index).map_or(Signal::SIGTERM, |service| service.settings.down_signal);
-        let members = self.meet_all(index, false);
-        // their end follows from their child's, which they would otherwise kill in the middle of its own
-        let waits = |stat: &Stat| {
-            IMPATIENT.contains(&stat.command.as_str()) && members.iter().any(|other| other.parent == stat.pid)
+        let tell = |handle: &Pidfd| {
+            let _ = handle.signal(signal);
+            let _ = handle.signal(Signal::SIGCONT);
         };
-        for stat in members.iter().filter(|stat| !waits(stat)) {
-            if let Ok(pidfd) = Pidfd::of(stat.identity()) {
-                let _ = pidfd.signal(signal);
-                let _ = pidfd.signal(Signal::SIGCONT);
+        let is_impatient = |stat: &Stat| IMPATIENT.contains(&stat.command.as_str());
+        let members = self.meet_all(index, false, |stat, handle| {
+            if !is_impatient(stat) {
+                tell(handle);
             }
+        });
+        // their end follows from their child's, which they would otherwise kill in the middle of its own
+        let waits = |stat: &Stat| members.iter().any(|other| other.parent == stat.pid);
+        for stat in members.iter().filter(|stat| is_impatient(stat) && !waits(stat)) {
+            let _ = Pidfd::of(stat.identity()).map(|handle| tell(&handle));
         }
         self.look_soon(index);
     }
 
-    /// Takes note of everybody in the fold, for the receipt and to know whose end matters.
-    fn meet_all(&mut self, index: u32, killed: bool) -> Vec<Stat> {
+    /// Takes note of everybody in the fold, for the receipt and to know whose end matters, and tells each by `tell`.
+    fn meet_all(&mut self, index: u32, killed: bool, tell: impl FnMut(&Stat, &Pidfd)) -> Vec<Stat> {
         let now = monotonic_ms();
-        self.fence.forget_walk();
-        self.gather(index);
+        let us = std::process::id() as i32;
+        let members = self.gather(index, tell);
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else {
             return Vec::new();
         };
-        let members = service.fold.members(&mut self.fence);
         let leader = service.leader.as_ref().map(|leader| leader.who);
         let stop = service.stop.get_or_insert_with(|| Box::new(Stop::new(now)));
         for stat in &members {
-            stop.meet(stat.identity(), &stat.command, leader == Some(stat.identity()), false, killed);
-            self.pids.entry(stat.pid).or_insert((index, super::Role::Met));
+            let role = *self.pids.entry(stat.pid).or_insert((index, Role::Met));
+            let Some(met) = stop.meet(stat.identity(), &stat.command) else { continue };
+            met.leader |= leader == Some(stat.identity());
+            met.killed |= killed;
+            if stat.parent == us && role == (index, Role::Met) {
+                stop.expect_end(stat.pid);
+            }
         }
         service.shown = members.first().map_or(service.shown, |stat| stat.pid);
         self.touch(index);
@@ -113,7 +123,7 @@ impl Supervisor {
             }
             return;
         }
-        self.meet_all(index, true);
+        self.meet_all(index, true, |_, _| {});
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let killed = service.fold.kill(&mut self.fence);
         // they may be outside its group, and `finish` is below no fold root
@@ -176,12 +186,10 @@ impl Supervisor {
             return;
         }
         self.fence.forget_walk();
-        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        for stat in service.fold.members(&mut self.fence) {
-            if let Ok(pidfd) = Pidfd::of(stat.identity()) {
-                let _ = pidfd.signal(signal);
-            }
-        }
+        let Some(service) = self.services.get(index as usize).and_then(Option::as_ref) else { return };
+        service.fold.for_each(&mut self.fence, |_, _, handle| {
+            let _ = handle.signal(signal);
+        });
     }
 
     /// Who of those that `run` left behind is the daemon: the one its pidfile names, or the only process in

@@ -2,6 +2,8 @@
 
 use crate::machine::Ms;
 use crate::record::{Met, NAMED, Receipt};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 use sys::process::Identity;
 use sys::reap::Ending;
 
@@ -9,7 +11,9 @@ use sys::reap::Ending;
 #[derive(Debug)]
 pub(super) struct Stop {
     began: Ms,
-    met: Vec<(Identity, Met)>,
+    met: BTreeMap<Identity, Met>,
+    /// Those of them whose end we shall certainly be told.
+    expected: HashSet<i32>,
 }
 
 /// The most processes of which a stop takes note one by one; those beyond are only counted.
@@ -18,41 +22,62 @@ const MOST: usize = 4096;
 impl Stop {
     /// A stop that begins now.
     pub(super) fn new(now: Ms) -> Stop {
-        Stop { began: now, met: Vec::new() }
+        Stop { began: now, met: BTreeMap::new(), expected: HashSet::new() }
     }
 
-    /// Takes note of a process; one that is known already is only marked.
-    pub(super) fn meet(&mut self, who: Identity, command: &str, leader: bool, stray: bool, killed: bool) {
-        if let Some((_, met)) = self.met.iter_mut().find(|(known, _)| *known == who) {
-            met.killed |= killed;
-            met.stray |= stray;
-        } else if self.met.len() < MOST {
-            let command = command.chars().take(15).collect();
-            self.met.push((who, Met { pid: who.pid, command, leader, stray, killed, ended: None }));
+    /// Takes note of a process; what was noted of it before stays. `None` if there is no room for it.
+    pub(super) fn meet(&mut self, who: Identity, command: &str) -> Option<&mut Met> {
+        let full = self.met.len() >= MOST;
+        match self.met.entry(who) {
+            Entry::Vacant(_) if full => None,
+            Entry::Vacant(vacant) => {
+                let command = command.chars().take(15).collect();
+                let met =
+                    Met { pid: who.pid, command, leader: false, stray: false, killed: false, ended: None };
+                Some(vacant.insert(met))
+            }
+            Entry::Occupied(known) => Some(known.into_mut()),
         }
+    }
+
+    /// The end of this one will be told: it is a child of ours.
+    pub(super) fn expect_end(&mut self, pid: i32) {
+        self.expected.insert(pid);
+    }
+
+    /// Whether the end of this one is still to be told.
+    pub(super) fn expects(&self, pid: i32) -> bool {
+        self.expected.contains(&pid)
+    }
+
+    /// Whether somebody is known to be there still, so that there is no need to look.
+    pub(super) fn expects_an_end(&self) -> bool {
+        !self.expected.is_empty()
     }
 
     /// Marks everybody who is still there as killed.
     pub(super) fn kill(&mut self) {
-        self.met.iter_mut().filter(|(_, met)| met.ended.is_none()).for_each(|(_, met)| met.killed = true);
+        self.met.values_mut().filter(|met| met.ended.is_none()).for_each(|met| met.killed = true);
     }
 
     /// A process has ended.
     pub(super) fn ended(&mut self, pid: i32, ending: Ending) {
-        let found = self.met.iter_mut().find(|(who, met)| who.pid == pid && met.ended.is_none());
-        if let Some((_, met)) = found {
-            met.ended = Some(ending);
+        self.expected.remove(&pid);
+        let called = Identity { pid, start: 0 }..=Identity { pid, start: u64::MAX };
+        if let Some((_, met)) = self.met.range_mut(called).next_back() {
+            met.ended.get_or_insert(ending);
         }
     }
 
     /// The receipt, at the end. Those that had to be killed are named first, then the leader.
-    pub(super) fn receipt(mut self, now: Ms) -> Receipt {
-        self.met.sort_by_key(|(_, met)| (!met.killed, !met.leader));
+    pub(super) fn receipt(self, now: Ms) -> Receipt {
+        let mut met: Vec<Met> = self.met.into_values().collect();
+        met.sort_by_key(|met| (!met.killed, !met.leader));
         Receipt {
             took_ms: now.saturating_sub(self.began).min(Ms::from(u32::MAX)) as u32,
-            found: self.met.len() as u32,
-            killed: self.met.iter().filter(|(_, met)| met.killed).count() as u32,
-            named: self.met.into_iter().take(NAMED).map(|(_, met)| met).collect(),
+            found: met.len() as u32,
+            killed: met.iter().filter(|met| met.killed).count() as u32,
+            named: met.into_iter().take(NAMED).collect(),
         }
     }
 }

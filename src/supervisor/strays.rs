@@ -11,8 +11,9 @@ use super::thrift::{FEW, Thrift};
 use super::timers::Kind;
 use crate::machine::Ms;
 use cgroup::sessions::{self, Session};
-use cgroup::strays::{self, Owner, Stray, claimant};
+use cgroup::strays::{self, Owner, Person, Stray, claimant};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::collections::HashSet;
 use std::collections::hash_map::Entry;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -20,7 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use sys::clock::monotonic_ms;
-use sys::process::Stat;
+use sys::process::{Pidfd, Stat};
 
 /// How long after a look through many processes there is no other.
 const LEISURE: Duration = Duration::from_secs(1);
@@ -82,7 +83,13 @@ impl Supervisor {
         // complete only while no child of ours ends meanwhile, and those that do are no strays; proc(5)
         let Ok(children) = std::fs::read_to_string("/proc/thread-self/children") else { return };
         let unknown = children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok());
-        let unknown: Vec<i32> = unknown.filter(|pid| !self.pids.contains_key(pid)).collect();
+        let mut unknown: Vec<i32> = unknown.filter(|pid| !self.pids.contains_key(pid)).collect();
+        if unknown.len() > 2 * ended.len() {
+            // to list the groups takes less than to ask everybody
+            let folds = ended.iter().filter_map(|&index| self.services.get(index as usize)?.as_ref());
+            let inside: HashSet<i32> = folds.flat_map(|service| service.fold.pids(&self.fence)).collect();
+            unknown.retain(|pid| !inside.contains(pid));
+        }
         let mut outside: Vec<(Stat, PathBuf)> = Vec::new();
         for pid in unknown {
             let Some(position) = house.position_of(pid) else { continue };
@@ -109,32 +116,68 @@ impl Supervisor {
         }
     }
 
-    /// Before a step of a stop: brings back who belongs to the service and has left its group (in a session
-    /// that `su` and its kin opened; with `strays` = `kill`, wherever it is), names the others, and sets aside the
-    /// people among the members.
-    pub(super) fn gather(&mut self, index: u32) {
-        let may_have_moved = Path::new(sessions::DIRECTORY).exists();
-        if may_have_moved && self.logind.is_none() {
-            self.watch_logind();
+    /// A step of a stop: everybody in the fold, each told by `tell` in turn. Before that those are brought back who belong to
+    /// the service and have left its group (in a session that `su` and its kin opened; with `strays` = `kill`, wherever
+    /// they are), and the others outside are named; people among the members are set aside.
+    pub(super) fn gather(&mut self, index: u32, tell: impl FnMut(&Stat, &Pidfd)) -> Vec<Stat> {
+        self.fence.forget_walk();
+        if self.may_have_strayed(index) {
+            // what descends from people is no stray of the service
+            self.each_member(index, |_, _| {});
+            self.look_for_own_strays(index);
         }
-        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        if !service.state.everybody {
-            let people = service.fold.set_people_aside(&self.fence, self.own_login);
-            for person in people {
-                let words = format!(
-                    "left alone: {} (pid {}) belongs to a login of uid {}, not to the service",
-                    person.stat.command.escape_debug(),
-                    person.stat.pid,
-                    person.login_uid
-                );
-                self.inform(index, &words);
+        self.each_member(index, tell)
+    }
+
+    /// Tells everybody in the fold but the people, who are set aside.
+    fn each_member(&mut self, index: u32, mut tell: impl FnMut(&Stat, &Pidfd)) -> Vec<Stat> {
+        let (mut members, mut people) = (Vec::new(), Vec::new());
+        let Some(service) = self.services.get(index as usize).and_then(Option::as_ref) else {
+            return members;
+        };
+        let (fold, own) = (&service.fold, self.own_login);
+        let person = |stat: &Stat| if service.state.everybody { None } else { Person::of(stat, own) };
+        fold.for_each(&mut self.fence, |fence, stat, handle| {
+            match person(stat).filter(|person| fold.set_aside(fence, person)) {
+                Some(person) => people.push(person),
+                None => {
+                    tell(stat, handle);
+                    members.push(stat.clone());
+                }
             }
+        });
+        for Person { stat, login_uid } in people {
+            let who = format!("{} (pid {})", stat.command.escape_debug(), stat.pid);
+            let words =
+                format!("left alone: {who} belongs to a login of uid {login_uid}, not to the service");
+            self.inform(index, &words);
         }
-        let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        members
+    }
+
+    /// Whether it takes a walk to find who has left the service's group. Not if nobody has opened a session by changing
+    /// the user: who was put elsewhere for another reason is only to be named, which is done when his parents have ended
+    /// and he is our child.
+    fn may_have_strayed(&mut self, index: u32) -> bool {
+        let directory = Path::new(sessions::DIRECTORY);
+        if self.logind.is_none() && directory.exists() {
+            self.watch_logind();
+            self.claim_all();
+        }
+        let unwatched = self.logind.is_none() && directory.exists();
+        self.session_opened();
+        self.lookout.switched.retain(|id| directory.join(id).exists());
+        let switched = !self.lookout.switched.is_empty();
+        self.service(index).is_some_and(|service| {
+            let fold = &service.fold;
+            unwatched || switched || service.settings.kill_strays || fold.strayed || fold.fostered
+        })
+    }
+
+    /// By one walk: brings its strays back, or names them.
+    fn look_for_own_strays(&mut self, index: u32) {
+        let Some(service) = self.services.get(index as usize).and_then(Option::as_ref) else { return };
         let kill = service.settings.kill_strays;
-        if !may_have_moved && !kill && !service.fold.strayed {
-            return;
-        }
         let leader = service.leader.as_ref().map(|leader| leader.who);
         for stray in service.fold.strays(&mut self.fence, leader) {
             if kill || matches!(stray.owner, Owner::Ours { .. }) {
@@ -150,8 +193,10 @@ impl Supervisor {
     fn take_back(&mut self, index: u32, stray: &Stray) {
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
         service.fold.strayed = true;
-        if let Some(stop) = &mut service.stop {
-            stop.meet(stray.stat.identity(), &stray.stat.command, false, true, false);
+        if let Some(stop) = &mut service.stop
+            && let Some(met) = stop.meet(stray.stat.identity(), &stray.stat.command)
+        {
+            met.stray = true;
         }
         match service.fold.bring_back(&self.fence, stray) {
             Ok(()) => match self.pids.entry(stray.stat.pid) {
@@ -264,8 +309,10 @@ impl Supervisor {
         };
         if let Some(service) = self.service(index) {
             service.fold.strayed = true;
-            if let Some(stop) = &mut service.stop {
-                stop.meet(stat.identity(), &stat.command, false, true, false);
+            if let Some(stop) = &mut service.stop
+                && let Some(met) = stop.meet(stat.identity(), &stat.command)
+            {
+                met.stray = true;
             }
         }
         let hint = "a file `strays` with `kill` would end it with the rest";

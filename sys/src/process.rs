@@ -24,13 +24,10 @@ impl Identity {
 
     /// The same; an error if that can't be found out, for lack of descriptors or memory.
     pub fn look(pid: i32) -> Result<Option<Identity>, Errno> {
-        let error = match std::fs::File::open(format!("/proc/{pid}/stat")) {
-            Ok(mut file) => return Ok(Stat::from_file(&mut file).map(|stat| stat.identity())),
-            Err(error) => error,
-        };
-        match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::ENOENT | Errno::ESRCH) => Ok(None),
-            errno => Err(errno.unwrap_or(Errno::EIO)),
+        match show(pid, "stat", &mut [0; STAT]) {
+            Ok(text) => Ok(Stat::parse(text).map(|stat| stat.identity())),
+            Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+            Err(errno) => Err(errno),
         }
     }
 
@@ -143,22 +140,13 @@ pub struct Stat {
 impl Stat {
     /// Reads it; `None` if there is no such process.
     pub fn read(pid: i32) -> Option<Stat> {
-        Stat::from_file(&mut std::fs::File::open(format!("/proc/{pid}/stat")).ok()?)
-    }
-
-    fn from_file(file: &mut std::fs::File) -> Option<Stat> {
-        // 15 bytes of name and 52 numbers fit; the fields we want are among the first 22.
-        let mut buffer = [0u8; 1024];
-        let length = file.read(&mut buffer).ok()?;
-        Stat::parse(&buffer[..length])
+        Stat::parse(show(pid, "stat", &mut [0; STAT]).ok()?)
     }
 
     /// The command's name alone, for less; `None` if there is no such process.
     pub fn command_of(pid: i32) -> Option<String> {
-        let mut buffer = [0u8; 64];
-        let mut file = std::fs::File::open(format!("/proc/{pid}/comm")).ok()?;
-        let length = file.read(&mut buffer).ok()?;
-        let name = buffer.get(..length)?.strip_suffix(b"\n")?;
+        let mut buffer = [0; 64];
+        let name = show(pid, "comm", &mut buffer).ok()?.strip_suffix(b"\n")?;
         Some(String::from_utf8_lossy(name).into_owned())
     }
 
@@ -207,6 +195,24 @@ impl Stat {
 
 fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// How much of `/proc/PID/stat` is read: 15 bytes of name and 52 numbers fit; what we want is among the first 22 fields.
+const STAT: usize = 1024;
+
+/// The user as whom a process, or one of its ancestors, has logged in (`/proc/PID/loginuid`, set by
+/// pam_loginuid); `None` if that was never set, or the kernel keeps none.
+pub fn login_uid(pid: i32) -> Option<u32> {
+    let mut buffer = [0; 16];
+    number(show(pid, "loginuid", &mut buffer).ok()?.trim_ascii()).filter(|&uid| uid != u32::MAX)
+}
+
+/// What a file of a process in `/proc` says, as far as there is room for it: by one read, so that it is all of one
+/// moment.
+fn show<'a>(pid: i32, file: &str, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    let read = std::fs::File::open(format!("/proc/{pid}/{file}")).and_then(|mut file| file.read(buffer));
+    let length = read.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    Ok(&buffer[..length])
 }
 
 /// Every process there is, as seen in one walk of `/proc`; those that vanish meanwhile are left out.
