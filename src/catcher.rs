@@ -12,7 +12,6 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -35,7 +34,7 @@ pub fn path(run: &Path, service: &[u8]) -> PathBuf {
 }
 
 struct Source {
-    name: Vec<u8>,
+    name: Box<[u8]>,
     pipe: OwnedFd,
     last: Vec<u8>,
     /// It is to be closed when it is empty.
@@ -60,8 +59,8 @@ struct Catcher {
     guarded: bool,
     /// The run directory, once it has gone.
     watch: Option<Inotify>,
-    sources: HashMap<u64, Source>,
-    next: u64,
+    /// By the number under which epoll knows it.
+    sources: Vec<Option<Source>>,
     /// Somebody reads our standard error.
     heard: bool,
 }
@@ -85,8 +84,7 @@ pub fn run(run: &Path) -> Result<(), Fail> {
         line,
         guarded: true,
         watch: None,
-        sources: HashMap::new(),
-        next: 0,
+        sources: Vec::new(),
         heard: true,
     };
     let mut buffer = vec![0; 16 * 1024];
@@ -96,7 +94,7 @@ pub fn run(run: &Path) -> Result<(), Fail> {
             Next::Alone => catcher.go_on_alone(),
             Next::End => break,
         }
-        if !catcher.guarded && catcher.sources.is_empty() {
+        if !catcher.guarded && catcher.sources.iter().all(Option::is_none) {
             break;
         }
     }
@@ -117,7 +115,7 @@ impl Catcher {
                     let _ = self.watch.as_ref().map(Inotify::read_events);
                     self.seek_guardian();
                 }
-                id => self.read(id, buffer),
+                id => self.read(id as usize, buffer),
             }
         }
         next
@@ -165,20 +163,30 @@ impl Catcher {
     }
 
     fn add(&mut self, name: Vec<u8>, pipe: OwnedFd) {
-        self.sources.retain(|_, source| source.name != name);
-        let id = self.next;
-        self.next += 1;
-        let last = std::fs::read(path(&self.run, &name)).unwrap_or_default();
-        if self.epoll.add(&pipe, EpollEvent::new(EpollFlags::EPOLLIN, id)).is_ok() {
-            self.sources.insert(id, Source { name, pipe, last, closing: false });
+        if let Some(id) = self.find(&name) {
+            self.sources[id] = None;
         }
+        let free = self.sources.iter().position(Option::is_none);
+        let id = free.unwrap_or_else(|| {
+            self.sources.push(None);
+            self.sources.len() - 1
+        });
+        let last = std::fs::read(path(&self.run, &name)).unwrap_or_default();
+        if self.epoll.add(&pipe, EpollEvent::new(EpollFlags::EPOLLIN, id as u64)).is_ok() {
+            self.sources[id] = Some(Source { name: name.into(), pipe, last, closing: false });
+        }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        self.sources.iter().position(|source| source.as_ref().is_some_and(|source| *source.name == *name))
     }
 
     /// A service is gone for good: what it has said is read to the end, then its file goes too.
     fn close(&mut self, name: &[u8], buffer: &mut [u8]) {
-        let found = self.sources.iter_mut().find(|(_, source)| source.name == name);
-        if let Some((&id, source)) = found {
-            source.closing = true;
+        if let Some(id) = self.find(name) {
+            if let Some(source) = &mut self.sources[id] {
+                source.closing = true;
+            }
             self.read(id, buffer);
         }
         let _ = std::fs::remove_file(path(&self.run, name));
@@ -186,9 +194,9 @@ impl Catcher {
 
     /// Reads what a service has said, a pipe's worth at the most: it may talk without end, and others have
     /// something to say, too.
-    fn read(&mut self, id: u64, buffer: &mut [u8]) {
+    fn read(&mut self, id: usize, buffer: &mut [u8]) {
         for _ in 0..PIPE / buffer.len() {
-            let Some(source) = self.sources.get_mut(&id) else { return };
+            let Some(source) = self.sources.get_mut(id).and_then(Option::as_mut) else { return };
             let ready = poll(&mut [PollFd::new(source.pipe.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO);
             let length = match ready {
                 Ok(0) => 0,
@@ -196,7 +204,7 @@ impl Catcher {
             };
             if length == 0 {
                 if source.closing || ready != Ok(0) {
-                    self.sources.remove(&id);
+                    self.sources[id] = None;
                 }
                 return;
             }
@@ -207,14 +215,13 @@ impl Catcher {
             }
             pass_on(said, &mut self.heard);
         }
-        if self.sources.get(&id).is_some_and(|source| source.closing) {
-            self.sources.remove(&id);
+        if self.sources[id].as_ref().is_some_and(|source| source.closing) {
+            self.sources[id] = None;
         }
     }
 
     fn drain(&mut self, buffer: &mut [u8]) {
-        let ids: Vec<u64> = self.sources.keys().copied().collect();
-        for id in ids {
+        for id in 0..self.sources.len() {
             self.read(id, buffer);
         }
     }

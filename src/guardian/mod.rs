@@ -6,16 +6,18 @@
 
 mod manager;
 mod reunion;
+mod shelf;
 mod upgrade;
 mod ward;
 
-use crate::guardian_line::{Key, Kind, Say};
+use crate::guardian_line::{Kind, Say};
 use crate::{say, seat};
 use manager::Manager;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use reunion::Expected;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use shelf::Shelf;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -45,7 +47,7 @@ struct Guardian {
     manager: Manager,
     spawner: Spawner,
     signals: Signals,
-    kept: HashMap<Key, Vec<OwnedFd>>,
+    kept: Shelf,
     supervisor: Option<Ward>,
     catcher: Option<Ward>,
     /// Where those come who have outlived their guardian.
@@ -120,7 +122,7 @@ impl Guardian {
             manager,
             spawner,
             signals: Signals::take(&chosen)?,
-            kept: HashMap::new(),
+            kept: Shelf::default(),
             supervisor: None,
             catcher: None,
             meeting: Meeting::open(run)?,
@@ -276,7 +278,7 @@ impl Guardian {
 
     /// What a new supervisor is told first.
     fn everything(&self) -> VecDeque<Say> {
-        let kept = self.kept.keys().cloned().map(Say::Kept);
+        let kept = self.kept.keys().map(Say::Kept);
         kept.chain(vec![Say::Ending; self.endings]).chain([Say::AllKept]).collect()
     }
 
@@ -302,7 +304,7 @@ impl Guardian {
 
     fn start_catcher(&mut self) {
         let keys = self.kept.keys().filter(|key| key.kind == Kind::Output);
-        let queue = keys.cloned().map(Say::Kept).collect();
+        let queue = keys.map(Say::Kept).collect();
         match self.start("pinfold-catcher:", queue) {
             Ok(ward) => {
                 self.catcher = Some(ward);
@@ -347,7 +349,7 @@ impl Guardian {
                 if let (Kind::Output, Some(catcher)) = (key.kind, &mut self.catcher) {
                     catcher.queue.push_back(Say::Kept(key.clone()));
                 }
-                self.kept.insert(key, fds);
+                self.kept.put(key, fds);
             }
             Say::Drop(key) => {
                 self.kept.remove(&key);

@@ -58,8 +58,7 @@ impl Guardian {
 
     fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let lines = [&self.supervisor, &self.catcher].into_iter().flatten().map(|ward| ward.line.as_fd());
-        let kept = self.kept.values().flatten().map(AsFd::as_fd);
-        lines.chain(kept).chain([self.lock.as_fd()])
+        lines.chain(self.kept.all()).chain([self.lock.as_fd()])
     }
 
     fn written(&self) -> String {
@@ -68,9 +67,9 @@ impl Guardian {
             let Some(Ward { who, line, born, .. }) = ward else { continue };
             let _ = writeln!(text, "{name} {} {} {} {born}", who.pid, who.start, line.as_fd().as_raw_fd());
         }
-        for (key, fds) in &self.kept {
+        for key in self.kept.keys() {
             let _ = write!(text, "kept {}", key.to_text());
-            for fd in fds {
+            for fd in self.kept.get(&key) {
                 let _ = write!(text, " {}", fd.as_raw_fd());
             }
             text.push('\n');
@@ -103,7 +102,7 @@ impl Guardian {
             "kept" => {
                 let key = Key::from_text(words.next()?, words.next()?)?;
                 let fds = words.map(descriptor).collect::<Option<Vec<_>>>()?;
-                self.kept.insert(key, fds);
+                self.kept.put(key, fds);
             }
             name => {
                 let who = Identity { pid: words.next()?.parse().ok()?, start: words.next()?.parse().ok()? };

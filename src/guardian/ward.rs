@@ -1,10 +1,11 @@
 //! A process that the guardian watches: the supervisor or the catcher.
 
 use super::LINE;
-use crate::guardian_line::{Key, Say};
-use std::collections::{HashMap, VecDeque};
+use super::shelf::Shelf;
+use crate::guardian_line::Say;
+use std::collections::VecDeque;
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use sys::clock::monotonic_ms;
@@ -64,11 +65,11 @@ impl Ward {
     }
 
     /// Sends what its line takes; the descriptors are those that are kept.
-    pub(super) fn speak(&mut self, kept: &HashMap<Key, Vec<OwnedFd>>) {
+    pub(super) fn speak(&mut self, kept: &Shelf) {
         let voice = std::io::stderr();
         while let Some(say) = self.queue.front() {
             let fds: Vec<BorrowedFd<'_>> = match say {
-                Say::Kept(key) => kept.get(key).into_iter().flatten().map(AsFd::as_fd).collect(),
+                Say::Kept(key) => kept.get(key).collect(),
                 Say::Voice => vec![voice.as_fd()],
                 _ => Vec::new(),
             };
@@ -80,5 +81,6 @@ impl Ward {
             }
             self.queue.pop_front();
         }
+        sys::memory::emptied(&mut self.queue);
     }
 }

@@ -84,7 +84,7 @@ impl Keeping {
 impl Supervisor {
     /// Has the guardian keep a duplicate of a service's descriptors.
     pub(super) fn keep(&mut self, index: u32, kind: Kind) {
-        let Some(name) = self.service(index).map(|service| service.name.clone()) else { return };
+        let Some(name) = self.service(index).map(|service| service.name.to_vec()) else { return };
         self.note(Note::Keep(kind, name));
     }
 
@@ -116,7 +116,7 @@ impl Supervisor {
             let (say, fds) = match note {
                 Note::Plain(say) => (say.clone(), Vec::new()),
                 Note::Keep(kind, name) => {
-                    let index = self.by_name.get(name);
+                    let index = self.by_name.get(&**name);
                     let service = index.and_then(|&n| self.services[n as usize].as_ref());
                     let fds: Vec<BorrowedFd<'_>> = match (kind, service) {
                         (Kind::Desk, Some(service)) => service.desk.kept(),
@@ -147,6 +147,7 @@ impl Supervisor {
                 }
             }
         }
+        sys::memory::emptied(&mut keeping.queue);
         let full = !keeping.queue.is_empty();
         if full != keeping.full {
             keeping.full = full;

@@ -15,6 +15,7 @@ pub mod foldroot;
 pub mod handover;
 mod listing;
 pub mod mailbox;
+pub mod memory;
 mod newborn;
 pub mod process;
 pub mod raw;
