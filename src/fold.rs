@@ -90,6 +90,20 @@ impl Fence {
 /// One service's fold.
 pub struct Fold {
     group: Group,
+    /// What else it is known by; most services have only their group.
+    descent: Option<Box<Descent>>,
+    /// An earlier supervisor has started it: orphans go to the guardian.
+    pub fostered: bool,
+    /// It has had strays, or may: it gets a fold root from the next start on.
+    pub strayed: bool,
+    /// Whatever descends from it ends with it, wherever that has gone, and whoever has logged in: its `strays` says
+    /// `kill`.
+    pub takes_all: bool,
+}
+
+/// What a fold is known by besides its group.
+#[derive(Default)]
+struct Descent {
     /// The fold root, while there is one.
     root: Option<Root>,
     /// Fold roots of earlier generations, for whose children it was no stop (`kill-mode` `leader`).
@@ -98,16 +112,13 @@ pub struct Fold {
     lost: Option<Identity>,
     /// The leader below the fold root.
     leader: Option<Identity>,
-    /// An earlier supervisor has started it: orphans go to the guardian.
-    pub fostered: bool,
     /// Login sessions that members have opened by changing the user: who is in them is the service's.
-    pub sessions: Vec<String>,
-    /// It has had strays, or may: it gets a fold root from the next start on.
-    pub strayed: bool,
-    /// Whatever descends from it ends with it, wherever that has gone, and whoever has logged in: its `strays` says
-    /// `kill`.
-    pub takes_all: bool,
+    sessions: Vec<String>,
 }
+
+/// That of most services.
+static NO_DESCENT: Descent =
+    Descent { root: None, former: Vec::new(), lost: None, leader: None, sessions: Vec::new() };
 
 /// The subreaper above a service's leader.
 pub struct Root {
@@ -122,17 +133,7 @@ pub struct Root {
 impl Fold {
     /// The fold of the service of this name; nothing is made yet.
     pub fn new(name: &[u8]) -> Fold {
-        Fold {
-            group: Group::new(name),
-            root: None,
-            former: Vec::new(),
-            lost: None,
-            leader: None,
-            fostered: false,
-            sessions: Vec::new(),
-            strayed: false,
-            takes_all: false,
-        }
+        Fold { group: Group::new(name), descent: None, fostered: false, strayed: false, takes_all: false }
     }
 
     /// A fold in which an earlier supervisor, or a service since forgotten, has left somebody, if there is one.
@@ -141,41 +142,67 @@ impl Fold {
         Some(Fold { group, ..Fold::new(name) })
     }
 
+    fn descent(&self) -> &Descent {
+        self.descent.as_deref().unwrap_or(&NO_DESCENT)
+    }
+
+    fn descent_mut(&mut self) -> &mut Descent {
+        self.descent.get_or_insert_default()
+    }
+
+    /// Login sessions that members have opened by changing the user: who is in them is the service's.
+    pub fn sessions(&self) -> &[String] {
+        &self.descent().sessions
+    }
+
+    /// A member has opened this session.
+    pub fn add_session(&mut self, id: String) {
+        let sessions = &mut self.descent_mut().sessions;
+        sessions.retain(|id| Path::new(sessions::DIRECTORY).join(id).exists());
+        sessions.push(id);
+    }
+
     /// What belongs to the service by descent, below each of its fold roots.
     fn trees(&self) -> impl Iterator<Item = Tree<'_>> {
-        let present = self.root.as_ref().map(|root| root.who).or(self.lost);
-        let present = present.map(|root| Tree { root, known: self.leader.as_slice(), spared: &[] });
-        let former = self.former.iter().map(|&root| Tree { root, known: &[], spared: &[] });
+        let Descent { lost, leader, former, .. } = self.descent();
+        let present = self.root().or(*lost);
+        let present = present.map(|root| Tree { root, known: leader.as_slice(), spared: &[] });
+        let former = former.iter().map(|&root| Tree { root, known: &[], spared: &[] });
         present.into_iter().chain(former)
     }
 
     /// Whether nobody is left below a fold root. Its end is the only proof: it goes by itself after the last one
     /// below it, while a walk of `/proc` may miss those who fork as it is made.
     fn is_childless(&mut self, fence: &mut Fence) -> bool {
-        self.former.retain(|root| lives(*root));
-        let present = match (&self.root, self.lost) {
+        let Some(descent) = &mut self.descent else { return true };
+        descent.former.retain(|root| lives(*root));
+        if !descent.former.is_empty() {
+            return false;
+        }
+        match (&descent.root, descent.lost) {
             (Some(root), _) => root.pidfd.has_ended(),
             (None, Some(_)) => self.descendants(fence).is_empty(),
             (None, None) => true,
-        };
-        present && self.former.is_empty()
+        }
     }
 
     /// The fold root's identity.
     pub fn root(&self) -> Option<Identity> {
-        self.root.as_ref().map(|root| root.who)
+        self.descent().root.as_ref().map(|root| root.who)
     }
 
     /// The fold root is gone. If it was `killed`, what descends from the leader is still the service's.
     pub fn take_root(&mut self, killed: bool) -> Option<Root> {
-        self.lost = self.root.as_ref().filter(|_| killed).map(|root| root.who);
-        self.root.take()
+        let descent = self.descent.as_mut()?;
+        descent.lost = descent.root.as_ref().filter(|_| killed).map(|root| root.who);
+        descent.root.take()
     }
 
     /// There is a fold root from now on; the one before it may still have somebody.
     pub fn set_root(&mut self, root: Root) {
-        (self.lost, self.leader) = (None, None);
-        self.former.extend(self.root.replace(root).map(|before| before.who));
+        let descent = self.descent_mut();
+        (descent.lost, descent.leader) = (None, None);
+        descent.former.extend(descent.root.replace(root).map(|before| before.who));
     }
 
     /// Takes up what an earlier supervisor had below fold roots that it called by this name.
@@ -183,19 +210,24 @@ impl Fold {
         let present = self.root();
         let roots = fence.walk().all().iter().filter(|stat| stat.command == sys::foldroot::NAME);
         let others = roots.filter(|stat| Some(stat.identity()) != present && is_root_called(stat.pid, name));
-        self.former.extend(others.map(Stat::identity));
-        // which only they get that need one
-        self.strayed |= !self.former.is_empty();
+        let others: Vec<Identity> = others.map(Stat::identity).collect();
+        if !others.is_empty() {
+            self.descent_mut().former.extend(others);
+            // which only they get that need one
+            self.strayed = true;
+        }
     }
 
     /// Who the leader below the fold root is.
     pub fn set_leader(&mut self, leader: Identity) {
-        self.leader = self.root.is_some().then_some(leader);
+        if let Some(descent) = &mut self.descent {
+            descent.leader = descent.root.is_some().then_some(leader);
+        }
     }
 
     /// Where the fold root reports.
     pub fn report(&self) -> Option<BorrowedFd<'_>> {
-        self.root.as_ref()?.report.as_ref().map(AsFd::as_fd)
+        self.descent().root.as_ref()?.report.as_ref().map(AsFd::as_fd)
     }
 
     /// Whether its group has this name in the house.
@@ -321,17 +353,18 @@ impl Fold {
 
     fn is_root(&self, stat: &Stat) -> bool {
         let who = stat.identity();
-        self.root() == Some(who) || self.former.contains(&who)
+        self.root() == Some(who) || self.descent().former.contains(&who)
     }
 
     /// Whoever belongs to the service and is outside its group, by one walk of `/proc`.
     pub fn strays(&self, fence: &mut Fence, leader: Option<Identity>) -> Vec<Stray> {
         fence.walk();
         let (Some(house), Some(walk)) = (fence.containment.house(), &fence.walk) else { return Vec::new() };
-        let known = [leader, self.root(), self.leader].into_iter().flatten();
-        let roots: Vec<Identity> = known.chain(self.former.iter().copied()).collect();
+        let descent = self.descent();
+        let known = [leader, self.root(), descent.leader].into_iter().flatten();
+        let roots: Vec<Identity> = known.chain(descent.former.iter().copied()).collect();
         let directory = Path::new(sessions::DIRECTORY);
-        let (group, claimed) = (&self.group, &self.sessions[..]);
+        let (group, claimed) = (&self.group, self.sessions());
         let search = Search { house, group, roots: &roots, claimed, sessions: directory };
         let members = self.group.members(house).unwrap_or_default();
         search.find(&members, walk).into_iter().filter(|stray| !self.is_root(&stray.stat)).collect()

@@ -205,11 +205,12 @@ fn a_leftover_takes_no_more_system_calls_than_it_did() {
     all.end();
 }
 
-/// What a process has written for itself, in kB: a page of the program counts as private or shared by who else runs it.
+/// What a process has for itself, in kB: a page of the program does not count, which is private or shared by who else
+/// runs it at the time.
 fn private_kb(pid: i32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let private = text.lines().filter(|line| line.starts_with("Private_Dirty:"));
-    private.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+    let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:")).unwrap();
+    line.split_ascii_whitespace().next().unwrap().parse().unwrap()
 }
 
 /// A thousand starts and stops leave nothing behind in memory; neither does a long life with them.

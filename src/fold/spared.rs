@@ -17,21 +17,23 @@ impl Fold {
     /// Whether one who descends from the service is not to end with it: a person, or put elsewhere on purpose. Where there
     /// are groups, that can be told by the one it is in.
     pub(super) fn is_spared(&self, house: Option<&House>, stat: &Stat) -> bool {
-        let Some(house) = house.filter(|_| !self.takes_all && self.leader != Some(stat.identity())) else {
+        let Some(house) = house.filter(|_| !self.takes_all && self.descent().leader != Some(stat.identity()))
+        else {
             return false;
         };
         let Some(position) = house.position_of(stat.pid) else { return false };
         if position.starts_with(house.position()) {
             return house.holds(Group::people().name(), &position);
         }
-        let owner = strays::owner(Path::new(sessions::DIRECTORY), &self.sessions, &position);
+        let owner = strays::owner(Path::new(sessions::DIRECTORY), self.sessions(), &position);
         !matches!(owner, Owner::Ours { .. })
     }
 
     /// When only those are left below its fold roots who are not to end with it, the fold roots are ended: those then go on
     /// as they do where there was none. Its group is empty after that.
     pub fn let_spared_go(&mut self, fence: &mut Fence) {
-        let roots: Vec<Identity> = self.root().into_iter().chain(self.former.iter().copied()).collect();
+        let former = self.descent().former.iter().copied();
+        let roots: Vec<Identity> = self.root().into_iter().chain(former).collect();
         if roots.is_empty() || fence.house().is_none() || self.takes_all {
             return;
         }

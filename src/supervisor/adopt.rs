@@ -8,7 +8,7 @@ use super::{Role, Source, Supervisor, Task};
 use crate::fold::{Fold, Root};
 use crate::guardian_line::{Key, Kind, Say};
 use crate::machine::{Event, Exit, Phase};
-use crate::record::Record;
+use crate::record::{Receipt, Record, Words};
 use crate::service::Settings;
 use crate::table::View;
 use std::ffi::OsStr;
@@ -128,8 +128,8 @@ impl Supervisor {
             last_exit: record.last_exit,
             not_started: record.not_started,
             message: record.message.clone(),
-            words: record.words.clone(),
-            receipt: record.receipt.clone(),
+            words: Some(record.words.clone()).filter(|words| *words != Words::default()).map(Box::new),
+            receipt: Some(record.receipt.clone()).filter(|stop| *stop != Receipt::default()).map(Box::new),
         };
         let index = self.insert(service);
         if !was_kept {
@@ -155,9 +155,10 @@ impl Supervisor {
     /// Has the guardian close what it keeps of services that were forgotten: whoever forgot them may have died before
     /// that could be said.
     fn drop_forgotten(&mut self, kept: &mut Kept) {
-        let has_log = |name: &[u8]| self.by_name.contains_key(&[name, b"/log"].concat());
-        let is_known =
-            |key: &Key| self.by_name.contains_key(&key.name) || (key.kind == Kind::Log && has_log(&key.name));
+        let has_log = |name: &[u8]| self.by_name.contains_key(&*[name, b"/log"].concat());
+        let is_known = |key: &Key| {
+            self.by_name.contains_key(&*key.name) || (key.kind == Kind::Log && has_log(&key.name))
+        };
         let forgotten: Vec<Key> = kept.extract_if(|key, _| !is_known(key)).map(|(key, _)| key).collect();
         for key in forgotten {
             self.unkeep(key.kind, &key.name);
@@ -174,7 +175,7 @@ impl Supervisor {
                     self.pipes.insert(key.name, Pipe::of(read, write));
                 }
                 Kind::Output => {
-                    if let Some(&index) = self.by_name.get(&key.name)
+                    if let Some(&index) = self.by_name.get(&*key.name)
                         && let Some(service) = self.service(index)
                     {
                         service.output = Some(Pipe::of(read, write));
@@ -193,7 +194,7 @@ impl Supervisor {
             let Some(service) = self.service(log) else { continue };
             let Some(main) = service.name.strip_suffix(b"/log").map(<[u8]>::to_vec) else { continue };
             service.kin = Kin::LogOf(None);
-            if let Some(&main) = self.by_name.get(&main) {
+            if let Some(&main) = self.by_name.get(&*main) {
                 self.join(main, log);
             }
         }
@@ -293,7 +294,7 @@ impl Supervisor {
         service.shown = pid;
         service.session = Stat::read(pid).map_or(0, |stat| stat.session);
         if finishing {
-            service.finish = Some(process);
+            service.finish = Some(Box::new(process));
         } else {
             service.fold.set_leader(process.who);
             service.leader = Some(process);

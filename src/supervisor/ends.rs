@@ -132,7 +132,7 @@ impl Supervisor {
     /// guardian that is stopped) is not waited for.
     pub(super) fn adopted_leader_ended(&mut self, index: u32) {
         let Some(service) = self.service(index) else { return };
-        let Some(process) = service.leader.as_ref().or(service.finish.as_ref()) else { return };
+        let Some(process) = service.leader.as_ref().or(service.finish.as_deref()) else { return };
         let (who, ending) = (process.who, process.pidfd.ending());
         let stat = Stat::read(who.pid).filter(|stat| stat.identity() == who);
         let ours = stat.as_ref().is_some_and(|stat| stat.parent == std::process::id() as i32);
@@ -142,7 +142,7 @@ impl Supervisor {
         service.strange_looks = if early { service.strange_looks + 1 } else { 0 };
         // either way it is readable for good now: look no more
         if let Some(service) = self.services[index as usize].as_ref()
-            && let Some(process) = service.leader.as_ref().or(service.finish.as_ref())
+            && let Some(process) = service.leader.as_ref().or(service.finish.as_deref())
         {
             self.unwatch(process.pidfd.as_fd());
         }

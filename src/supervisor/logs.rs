@@ -30,8 +30,8 @@ impl Supervisor {
         let inode = found.inode();
         // as with every service: its real directory
         let directory = found.real(directory);
-        let main_name = service.name.clone();
-        let taken = self.make_log_pipe(&main_name).and_then(|()| match self.by_name.get(&name) {
+        let main_name = service.name.to_vec();
+        let taken = self.make_log_pipe(&main_name).and_then(|()| match self.by_name.get(&*name) {
             // it outlived the service it belonged to, which is back now
             Some(&log) => Ok((log, false)),
             None => {
@@ -52,7 +52,7 @@ impl Supervisor {
 
     /// Service and logger know of each other.
     pub(super) fn join(&mut self, main: u32, log: u32) {
-        let pipe = self.service(main).map(|service| service.name.clone());
+        let pipe = self.service(main).map(|service| service.name.to_vec());
         let inode = pipe.and_then(|name| self.pipes.get(&name)).map_or(0, |pipe| pipe.inode);
         if let Some(service) = self.service(main) {
             service.kin = Kin::LoggedBy(log);
@@ -67,7 +67,7 @@ impl Supervisor {
     pub(super) fn renew_log_pipe(&mut self, index: u32) -> Result<(), String> {
         let Some(service) = self.service(index) else { return Ok(()) };
         let main = match service.kin {
-            Kin::LoggedBy(_) => service.name.clone(),
+            Kin::LoggedBy(_) => service.name.to_vec(),
             Kin::LogOf(_) => service.name.strip_suffix(b"/log").unwrap_or(&service.name).to_vec(),
             Kin::Alone => return Ok(()),
         };
@@ -76,7 +76,7 @@ impl Supervisor {
         }
         self.make_log_pipe(&main)?;
         let inode = self.pipes.get(&main).map_or(0, |pipe| pipe.inode);
-        if let Some(&main) = self.by_name.get(&main)
+        if let Some(&main) = self.by_name.get(&*main)
             && let Some(service) = self.service(main)
         {
             service.log_inode = inode;

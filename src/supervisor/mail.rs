@@ -10,7 +10,6 @@ use crate::guardian_line::Kind;
 use crate::machine::{Event, Ms, Phase};
 use crate::notice::Notice;
 use crate::place;
-use crate::record::Words;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::ffi::CString;
@@ -36,7 +35,7 @@ impl Supervisor {
     /// Offers a mailbox to a `run` that is about to be started, if the service wants one.
     pub(super) fn offer_mailbox(&mut self, index: u32, environment: &mut Vec<CString>) -> Result<(), String> {
         let service = self.service(index).ok_or("forgotten")?;
-        service.shown_as.words = Words::default();
+        service.shown_as.words = None;
         if let Some(carrier) = service.carrier {
             // our child until we have heard of its end; what holds it up is of another run
             let _ = nix::sys::signal::kill(carrier, Signal::SIGKILL);
@@ -97,7 +96,7 @@ impl Supervisor {
     pub(super) fn close_mailbox(&mut self, index: u32) {
         let Some(service) = self.service(index) else { return };
         let Some(mailbox) = service.mailbox.take() else { return };
-        let name = service.name.clone();
+        let name = service.name.to_vec();
         self.discard_mailbox(&mailbox, &name);
     }
 
@@ -195,7 +194,7 @@ impl Supervisor {
         let Some(service) = self.service(index) else { return };
         let starting = matches!(service.state.phase, Phase::Starting { .. });
         let watched = service.settings.config.watchdog.is_some();
-        let words = &mut service.shown_as.words;
+        let words = service.shown_as.words.get_or_insert_default();
         words.reloading = (words.reloading || notice.reloading) && !notice.ready;
         words.ending |= notice.stopping;
         if let Some(status) = notice.status {

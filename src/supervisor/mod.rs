@@ -48,10 +48,11 @@ use scan::Scan;
 use service::{Inode, Service};
 use shutdown::Shutdown;
 use source::Source;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::rc::Rc;
 use strays::Lookout;
 use sys::clock::monotonic_ms;
 use sys::process::Identity;
@@ -109,7 +110,7 @@ pub struct Supervisor {
     /// Free places of `services`; those freed in this turn come in at its end.
     free: Vec<u32>,
     freed: Vec<u32>,
-    by_name: HashMap<Vec<u8>, u32>,
+    by_name: BTreeMap<Rc<[u8]>, u32>,
     /// By the inode of their directories, where these are known.
     by_inode: HashMap<Inode, u32>,
     pids: HashMap<i32, (u32, Role)>,

@@ -11,7 +11,7 @@ use crate::{place, say};
 use cgroup::{Containment, Request, Rung};
 use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use nix::sys::signal::Signal;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -82,7 +82,7 @@ impl Supervisor {
             services: Vec::new(),
             free: Vec::new(),
             freed: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: BTreeMap::new(),
             by_inode: HashMap::new(),
             pids: HashMap::new(),
             waiting: Vec::new(),

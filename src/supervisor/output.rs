@@ -53,7 +53,7 @@ pub(super) fn all<'a>(
         }
         Kin::LoggedBy(_) => {
             fds.retain(|(_, number)| *number != 1);
-            fds.extend(pipes.get(&service.name).map(|pipe| (pipe.write.as_fd(), 1)));
+            fds.extend(pipes.get(&*service.name).map(|pipe| (pipe.write.as_fd(), 1)));
         }
         Kin::Alone => {}
     }

@@ -115,7 +115,7 @@ impl Supervisor {
         self.await_end(index);
         let Some(service) = self.service(index) else { return };
         let alone = service.settings.config.leader_only && !service.state.everybody;
-        let one = service.leader.as_ref().or(service.finish.as_ref());
+        let one = service.leader.as_ref().or(service.finish.as_deref());
         if alone && let Some(process) = one {
             let _ = process.pidfd.signal(Signal::SIGKILL);
             if let Some(stop) = &mut service.stop {
@@ -127,7 +127,7 @@ impl Supervisor {
         let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let killed = service.fold.kill(&mut self.fence);
         // they may be outside its group, and `finish` is below no fold root
-        for process in [&service.leader, &service.finish].into_iter().flatten() {
+        for process in [service.leader.as_ref(), service.finish.as_deref()].into_iter().flatten() {
             let _ = process.pidfd.signal(Signal::SIGKILL);
         }
         if let Err(fail) = killed {

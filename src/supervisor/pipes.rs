@@ -35,7 +35,7 @@ impl Supervisor {
     }
 
     fn find_log_pipe(&mut self, index: u32, leader: Option<i32>, name: &[u8], inode: u64) {
-        let logger = self.by_name.get(&[name, b"/log"].concat()).copied();
+        let logger = self.by_name.get(&*[name, b"/log"].concat()).copied();
         let found = self.pipe_of(index, leader, inode).or_else(|| self.pipe_of(logger?, None, inode));
         if let Some(pipe) = found {
             self.pipes.insert(name.to_vec(), pipe);

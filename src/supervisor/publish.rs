@@ -24,9 +24,9 @@ impl Supervisor {
         }
         if state.phase.is_still() {
             service.shown = 0;
-            service.shown_as.words = Default::default();
+            service.shown_as.words = None;
             if let Some(stop) = service.stop.take() {
-                service.shown_as.receipt = stop.receipt(now);
+                service.shown_as.receipt = Some(Box::new(stop.receipt(now)));
             }
         }
         match state.phase {

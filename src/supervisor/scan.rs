@@ -282,7 +282,7 @@ impl Supervisor {
         }
         // not at once: whoever said `svc -dx` may be about to remove the name
         let said = "given up by svc -x; its name is still there, so it is taken up again".to_owned();
-        let name = OsString::from_vec(service.name.clone());
+        let name = OsString::from_vec(service.name.to_vec());
         self.scan.pending.insert(name, Pending { since: monotonic_ms(), said });
         self.schedule_rescan();
     }

@@ -13,6 +13,8 @@ use compat::tai::Tai64n;
 use nix::unistd::Pid;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
 use sys::mailbox::Mailbox;
 use sys::process::{Identity, Pidfd};
 use sys::reap::Ending;
@@ -82,10 +84,13 @@ pub(super) enum Kin {
     LogOf(Option<u32>),
 }
 
+/// The settings of a service that says nothing, as most do: they stand here once.
+static USUAL: LazyLock<Arc<Settings>> = LazyLock::new(Arc::default);
+
 /// A service.
 pub(super) struct Service {
     /// Below the scan directory: `squid`, `squid/log`. Bytes, since file names are.
-    pub(super) name: Vec<u8>,
+    pub(super) name: Rc<[u8]>,
     /// Its real directory, links resolved.
     pub(super) directory: PathBuf,
     /// That directory's inode; `None` if it was not there when the service was taken over.
@@ -93,7 +98,7 @@ pub(super) struct Service {
     /// Its place in the table.
     pub(super) slot: u32,
     /// What its directory says.
-    pub(super) settings: Settings,
+    pub(super) settings: Arc<Settings>,
     /// That has been read in this moment, and need not be read again for a start that follows.
     pub(super) just_read: bool,
     /// What the machine knows.
@@ -105,7 +110,7 @@ pub(super) struct Service {
     /// The process that stands for it: `run`'s, or a daemon's.
     pub(super) leader: Option<Process>,
     /// Its `finish`.
-    pub(super) finish: Option<Process>,
+    pub(super) finish: Option<Box<Process>>,
     /// Scripts beside it.
     pub(super) scripts: Vec<Script>,
     /// Its logger, or whose logger it is.
@@ -173,27 +178,27 @@ pub(super) struct Shown {
     pub(super) not_started: Option<(Stage, i32)>,
     /// Words for the administrator.
     pub(super) message: String,
-    /// What it says of itself.
-    pub(super) words: Words,
-    /// The last stop.
-    pub(super) receipt: Receipt,
+    /// What it says of itself, if it does.
+    pub(super) words: Option<Box<Words>>,
+    /// The last stop, if there was one.
+    pub(super) receipt: Option<Box<Receipt>>,
 }
 
 impl Service {
     /// These are its settings from now on.
     pub(super) fn go_by(&mut self, settings: Settings) {
         self.fold.takes_all = settings.kill_strays;
-        self.settings = settings;
+        self.settings = if settings == **USUAL { USUAL.clone() } else { Arc::new(settings) };
     }
 
     /// One with its fresh files and nothing else yet.
     pub(super) fn new(name: &[u8], directory: PathBuf, fold: Fold, desk: Desk, slot: u32) -> Service {
         Service {
-            name: name.to_vec(),
+            name: name.into(),
             directory,
             inode: None,
             slot,
-            settings: Settings::default(),
+            settings: USUAL.clone(),
             just_read: false,
             state: State::new(Want::Down),
             fold,
@@ -246,7 +251,7 @@ impl Service {
 
     /// The name by which it stands in the scan directory.
     pub(super) fn listed_as(&self) -> &[u8] {
-        self.alias.as_ref().unwrap_or(&self.name)
+        self.alias.as_deref().unwrap_or(&self.name)
     }
 
     /// The name for people: control characters escaped.
@@ -319,9 +324,9 @@ impl Service {
 
     /// The table's record.
     pub(super) fn record(&self) -> Record {
-        let standing = self.leader.as_ref().or(self.finish.as_ref());
+        let standing = self.leader.as_ref().or(self.finish.as_deref());
         Record {
-            name: self.name.clone(),
+            name: self.name.to_vec(),
             state: self.state,
             leader: standing.map(|process| process.who),
             root: self.fold.root(),
@@ -335,8 +340,8 @@ impl Service {
             not_started: self.shown_as.not_started,
             timeout_kill: self.settings.config.timeout_kill,
             message: self.shown_as.message.clone(),
-            words: self.shown_as.words.clone(),
-            receipt: self.shown_as.receipt.clone(),
+            words: self.shown_as.words.as_deref().cloned().unwrap_or_default(),
+            receipt: self.shown_as.receipt.as_deref().cloned().unwrap_or_default(),
         }
     }
 }

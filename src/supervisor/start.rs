@@ -169,7 +169,7 @@ impl Supervisor {
     }
 
     fn forget_readiness(&mut self, index: u32) {
-        let Some(name) = self.service(index).map(|service| service.name.clone()) else { return };
+        let Some(name) = self.service(index).map(|service| service.name.to_vec()) else { return };
         self.unkeep(Kind::Ready, &name);
     }
 
@@ -230,7 +230,7 @@ impl Supervisor {
         self.pids.insert(child.pid, (index, Role::Finish));
         if let Some(service) = self.service(index) {
             service.shown = child.pid;
-            service.finish = Some(Process { who, pidfd: child.pidfd });
+            service.finish = Some(Box::new(Process { who, pidfd: child.pidfd }));
         }
         self.save(index);
         Ok(())

@@ -261,11 +261,10 @@ impl Supervisor {
             }
             let Some(index) = claimant(&session, |stat| self.owner(stat)) else { continue };
             if let Some(service) = self.service(index)
-                && !service.fold.sessions.contains(&session.id)
+                && !service.fold.sessions().contains(&session.id)
             {
                 service.fold.strayed = true;
-                service.fold.sessions.retain(|id| Path::new(sessions::DIRECTORY).join(id).exists());
-                service.fold.sessions.push(session.id);
+                service.fold.add_session(session.id);
             }
         }
     }
@@ -289,7 +288,7 @@ impl Supervisor {
     /// Whose stray it is: of the service that opened the (login) session it is in, or in whose leader's session (of
     /// processes) it still is.
     fn whose(&self, stat: &Stat, owner: &Owner, ended: &[u32]) -> Option<u32> {
-        let claims = |session: &String| self.find(|service| service.fold.sessions.contains(session));
+        let claims = |session: &String| self.find(|service| service.fold.sessions().contains(session));
         let claimed = if let Owner::Ours { session } = owner { claims(session) } else { None };
         let stays = |index: &u32| {
             self.services[*index as usize].as_ref().is_some_and(|service| service.session == stat.session)

@@ -80,7 +80,7 @@ impl Supervisor {
             Source::Control(index) => Some(service(index)?.desk.control()),
             Source::Leader(index) => {
                 let service = service(index)?;
-                let process = service.leader.as_ref().or(service.finish.as_ref());
+                let process = service.leader.as_ref().or(service.finish.as_deref());
                 process.map(|process| process.pidfd.as_fd())
             }
             Source::Ready(index) => service(index)?.ready.as_ref().map(AsFd::as_fd),

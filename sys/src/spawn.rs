@@ -96,7 +96,7 @@ pub const TRAY_END: i32 = 3 + (SLOTS * MOST_FDS) as i32;
 /// linux/sched.h; the C library's constant is too narrow to hold it.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// For a child on its way to exec, which makes a dozen raw system calls: a debug build uses 904 bytes.
-const STACK: usize = 8 * 1024;
+const STACK: usize = 4 * 1024;
 /// How long a start waits for a slot when all are taken by children that have not got through exec, in ms.
 const PATIENCE_MS: i64 = 100;
 
