@@ -5,6 +5,7 @@ mod common;
 
 use cgroup::{Entry, Group, House, Rung};
 use common::{Service, contained, is_root, own_position, rungs_here, scenario, skipped, until};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sys::spawn::{Place, Spawner};
 
 /// Kills until nobody is left, as the supervisor does, and proves it by removing the group.
@@ -155,6 +156,37 @@ fn many_empty_sub_groups_are_removed() {
             assert!(group.members(house).unwrap().is_empty());
             group.remove(house).unwrap();
             assert!(!group.path(house).exists());
+        });
+    });
+}
+
+/// More members than we may have descriptors: they are held some at a time, each once, and all are.
+#[test]
+fn many_members_and_few_descriptors() {
+    const MEMBERS: usize = 40;
+    scenario("many_members_and_few_descriptors", |house| {
+        on_every_rung(house, |house, spawner| {
+            let mut group = Group::new(b"service");
+            let entry = group.entry(house).unwrap();
+            let text = format!("for i in $(seq {MEMBERS}); do sleep 1000 & echo x >&8; done; wait");
+            let service = Service::start(&text, &entry.place(), spawner);
+            service.wait_for(2 * MEMBERS);
+            drop(entry);
+            let open = std::fs::read_dir("/proc/self/fd").unwrap().count();
+            let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+            let highest = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+            let highest = highest.filter_map(|entry| entry.file_name().to_str()?.parse::<u64>().ok()).max();
+            setrlimit(Resource::RLIMIT_NOFILE, highest.unwrap() + 15, hard).unwrap();
+            let mut held = Vec::new();
+            group.hold(house, |pid, handle| held.push((pid, handle.has_ended()))).unwrap();
+            setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+            let all = group.members(house).unwrap();
+            assert_eq!(held, all.iter().map(|&pid| (pid, false)).collect::<Vec<_>>());
+            assert!(held.len() > MEMBERS, "{held:?}");
+            let after = std::fs::read_dir("/proc/self/fd").unwrap().count();
+            assert_eq!(open, after, "what was held is closed");
+            sweep(&mut group, house);
+            service.wait_for_end(spawner);
         });
     });
 }
