@@ -101,6 +101,13 @@ pub(crate) struct Traces {
 }
 
 impl Traces {
+    /// Without the files that lead to `programs`: who has one open has come to read it, as a profiler of the whole machine
+    /// does.
+    pub(crate) fn but_for_readers_of(mut self, programs: &Path) -> Traces {
+        self.files.retain(|(_, target)| !target.starts_with(programs));
+        self
+    }
+
     /// How they lead to a place: a descriptor or working directory at or below `path`, or `word` in arguments
     /// or environment. `None`: they do not.
     pub(crate) fn lead_to(&self, path: &Path, word: &str) -> Option<String> {

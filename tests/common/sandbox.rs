@@ -295,8 +295,10 @@ impl Sandbox {
     /// Everything that comes from this sandbox: by environment, arguments, descriptors or working directory.
     pub(crate) fn processes(&self) -> Vec<Process> {
         let own = std::process::id() as i32;
+        let programs = self.root.join("bin");
         let ours = |process: &Process| {
-            process.pid != own && process.traces().lead_to(&self.root, &self.name).is_some()
+            let traces = process.traces().but_for_readers_of(&programs);
+            process.pid != own && traces.lead_to(&self.root, &self.name).is_some()
         };
         Process::all().into_iter().filter(ours).collect()
     }
