@@ -77,7 +77,7 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
         (false, 0, NO..) => Ok(()),
         (false, ..) => print(&report),
     };
-    let wrong = printed.is_err() || report.findings.iter().any(|finding| finding.level > Level::Hint);
+    let wrong = !cli::is_out(&printed) || report.findings.iter().any(|finding| finding.level > Level::Hint);
     code.max(if wrong { NO } else { OK })
 }
 

@@ -143,6 +143,16 @@ pub(super) fn wish(matches: &ArgMatches) -> Wish {
     }
 }
 
+/// Whether all of it was printed. A reader that has seen enough is no trouble; what else went wrong is said.
+pub(super) fn is_out(printed: &std::io::Result<()>) -> bool {
+    let Err(e) = printed else { return true };
+    if e.kind() != std::io::ErrorKind::BrokenPipe {
+        let why = sys::fail::words(sys::fail::errno_of(e));
+        let _ = writeln!(std::io::stderr(), "pinfold: write standard output: {why}");
+    }
+    false
+}
+
 /// Reads a command line, and does it; or says what is wrong with it, or the help that it asks for.
 pub(super) fn parse(
     command: Command,

@@ -82,7 +82,7 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
     let subtree = Rung::Subtree.name();
     let worse = report.here.containment == subtree
         || report.supervisors.iter().any(|s| s.containment == subtree || !s.alive);
-    if printed.is_err() || worse || !report.notes.is_empty() { NO } else { OK }
+    if !cli::is_out(&printed) || worse || !report.notes.is_empty() { NO } else { OK }
 }
 
 /// Tries what a supervisor would, and undoes it.

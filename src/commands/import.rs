@@ -103,7 +103,7 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
         imports.iter().try_for_each(|import| print(import, dry))
     };
     let worst = imports.iter().map(|import| import.code).max().unwrap_or(OK);
-    if printed.is_err() { worst.max(NO) } else { worst }
+    if !cli::is_out(&printed) { worst.max(NO) } else { worst }
 }
 
 /// Imports one source.

@@ -31,7 +31,10 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
     rows::look_closer(&mut rows, false);
     super::status::complain(&failures);
     let printed = std::io::stdout().write_all(text(&rows).as_bytes());
-    if printed.is_ok() && failures.is_empty() && !rows.is_empty() { OK } else { NO }
+    if rows.is_empty() && failures.is_empty() {
+        super::status::nothing_here();
+    }
+    if cli::is_out(&printed) && failures.is_empty() && !rows.is_empty() { OK } else { NO }
 }
 
 /// One metric: its name, type, meaning, and its value for a service, if it has one.

@@ -56,7 +56,7 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
     complain(&failures);
     let worst = failures.iter().map(|(_, failure)| failure.code).max();
     match (worst, &rows[..], names.len()) {
-        _ if printed.is_err() => NO,
+        _ if !cli::is_out(&printed) => NO,
         (Some(code), ..) => code,
         (None, [], 0) => {
             nothing_here();

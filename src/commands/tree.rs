@@ -43,7 +43,7 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
         return NO;
     }
     let worst = failures.iter().map(|(_, failure)| failure.code).max();
-    if printed.is_err() { NO } else { worst.unwrap_or(OK) }
+    if !cli::is_out(&printed) { NO } else { worst.unwrap_or(OK) }
 }
 
 #[derive(Serialize)]

@@ -30,6 +30,8 @@ impl Supervisor {
             }
         }
         match state.phase {
+            // nobody tries any more what could not be done
+            Phase::Down if before.phase.is_still() => service.shown_as.message.clear(),
             Phase::Failed { cause } => self.complain(index, failed(cause)),
             Phase::Backoff { cause: Cause::Exited { quick: true, clean: false } }
                 if state.quick_deaths >= LOOP =>

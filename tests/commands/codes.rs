@@ -97,14 +97,32 @@ fn exit_codes() {
 #[test]
 fn nothing_to_show_says_how_to_begin() {
     let house = House::new("nothing");
-    for verb in ["status", "tree"] {
+    for verb in ["status", "tree", "metrics"] {
         let said = house.run("pinfold", &[verb]);
-        assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(verb == "metrics" || said.out.is_empty(), "{said:?}");
         let scan = house.sandbox.scan();
         contains(&said.err, &format!("nothing is supervised here; `svscan {}` starts it", scan.display()));
     }
     let said = house.run("pinfold", &["check", "nonesuch"]);
     assert_eq!((said.code, said.out.as_str()), (1, ""), "no count of nothing: {said:?}");
+}
+
+/// What could not be printed is not passed over; but who reads the beginning only has what he wanted.
+#[test]
+fn a_full_disk_is_said_and_a_reader_that_has_gone_is_not() {
+    let house = house("full");
+    for line in ["status", "status --json", "tree", "metrics", "check", "doctor --json"] {
+        let said = house.run("sh", &["-c", &format!("exec pinfold {line} >/dev/full")]);
+        assert_eq!(said.code, 1, "{line}: {said:?}");
+        contains(&said.err, "pinfold: write standard output: no space left on device\n");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = house.sandbox.command("pinfold");
+        let said = command.args(line.split(' ')).stdout(writer).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&said.stderr), "", "{line}");
+        assert_eq!(said.status.code(), Some(1), "{line}");
+    }
 }
 
 /// Who finds a service taken leaves nothing behind that looks like a supervisor.

@@ -72,6 +72,12 @@ fn a_table_for_people() {
     assert!(!row("crash").concat().contains("normally up"), "it will be started again: {out}");
     assert!(["kill", "freeze", "list", "v1", "subtree"].contains(&containment.as_str()));
     assert!(row("odd\\nname").len() >= 7, "control characters are escaped: {out}");
+    // what kept it down is over when nobody tries any more
+    house.done("svc", &["-d", "crash"]);
+    house.sandbox.wait_for("crash to be down", || {
+        let said = house.run("pinfold", &["status", "crash"]);
+        expect(said.out.contains(" down ") && !said.out.contains("crash loop"), said)
+    });
     // a log service that is well is only shown when asked for
     assert!(!out.contains("app/log"), "{out}");
     contains(&house.done("pinfold", &["status", "-v"]), "\n  app/log ");
