@@ -216,7 +216,7 @@ impl Session {
         let mut line = self.line("Starting", &service.shown);
         match start::start(self, service, &mut line) {
             Ok(note) => {
-                line.ok(&note);
+                line.ok(&note, &start::remarks(service));
                 OK
             }
             Err(failure) => {

@@ -51,8 +51,8 @@ impl Line {
     }
 
     /// Ends it: `OK`, and what there is to add.
-    pub(super) fn ok(mut self, note: &str) {
-        self.close(&format!("OK{}{note}", if note.is_empty() { "" } else { ", " }), &[]);
+    pub(super) fn ok(mut self, note: &str, remarks: &[String]) {
+        self.close(&format!("OK{}{note}", if note.is_empty() { "" } else { ", " }), remarks);
     }
 
     /// Ends it: `FAILED`, why, and the details indented below.

@@ -8,7 +8,7 @@ use super::reason;
 use super::script::{Script, Scripts};
 use super::service::{Service, Sight};
 use super::session::{Session, Told};
-use crate::machine::Ms;
+use crate::machine::{Ms, Phase};
 use crate::service::Settings;
 use compat::control::Command;
 use sys::clock::monotonic_ms;
@@ -79,6 +79,22 @@ fn deadline(session: &Session, service: &Service) -> Option<Ms> {
         }
     };
     wait.map(|ms| monotonic_ms() + ms)
+}
+
+/// What an administrator would want to know of a service that works: its logger does not, and who writes to it will wait.
+pub(super) fn remarks(service: &Service) -> Vec<String> {
+    let directory = service.directory.join("log");
+    let Some(mut log) = directory.is_dir().then(|| Service::find(directory.as_os_str()).ok()).flatten()
+    else {
+        return Vec::new();
+    };
+    let sight = log.look();
+    match &sight {
+        Sight::Ours(record) if matches!(record.state.phase, Phase::Backoff { .. } | Phase::Failed { .. }) => {
+            vec![format!("but its log service does not run: {}", reason::over(&sight))]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn by_supervisor(session: &mut Session, service: &mut Service, line: &mut Line) -> Result<(), Failure> {

@@ -89,6 +89,26 @@ fn the_last_lines_are_those_of_this_start() {
     assert!(!out.contains("attempt 1\n"), "{out}");
 }
 
+/// A service whose logger does not run works, until the pipe is full.
+#[test]
+fn a_logger_that_does_not_run_is_named() {
+    let house = House::new("start-logger");
+    house.service("app", STAYS, &[]);
+    house.service("app/log", "exit 3", &[]);
+    let house = house.scanned();
+    house.done("svc", &["-u", "app/log"]);
+    house.sandbox.wait_for("a crash loop", || {
+        let said = house.run("pinfold", &["status", "app/log"]);
+        crate::common::expect(said.out.contains("crash loop"), said)
+    });
+    // it is up for a moment now and then
+    house.sandbox.wait_for("the logger to be named", || {
+        let out = house.done("svcstart", &["--settle", "0.1", "app"]);
+        let named = "OK\n  but its log service does not run: it ended within a second of its start: exit 3\n";
+        crate::common::expect(out.contains(named), out)
+    });
+}
+
 /// What can't be started is reported with what to do about it.
 #[test]
 fn what_cannot_be_executed_says_why() {
