@@ -99,23 +99,41 @@ pub fn escape(path: &OsStr) -> OsString {
 }
 
 /// For names and checksums, where nobody is trying to collide: FNV-1a in words of eight bytes, with the high bits
-/// brought down again. Any change within one word changes it.
+/// brought down again, in four sums side by side, none of which waits for another. Any change within one word changes it.
 pub fn hash(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let words = words.iter().copied().chain([last]).map(u64::from_le_bytes);
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let step = |sum: u64, word: u64| {
-        let sum = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let sum = (sum ^ word).wrapping_mul(STEP);
         sum ^ sum >> 32
     };
-    words.chain([bytes.len() as u64]).fold(0xcbf2_9ce4_8422_2325, step)
+    let (whole, rest) = bytes.as_chunks::<32>();
+    let mut last = [0; 32];
+    last[..rest.len()].copy_from_slice(rest);
+    let [mut a, mut b, mut c, mut d] = [1, 2, 3, 4].map(|n| 0xcbf2_9ce4_8422_2325 ^ n);
+    for four in whole.iter().chain([&last]) {
+        let word = |n: usize| four.as_chunks::<8>().0.get(n).map_or(0, |word| u64::from_le_bytes(*word));
+        (a, b, c, d) = (step(a, word(0)), step(b, word(1)), step(c, word(2)), step(d, word(3)));
+    }
+    [b, c, d, bytes.len() as u64].into_iter().fold(a, step)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn a_change_anywhere_is_seen() {
+        let mut bytes: Vec<u8> = (0..100).collect();
+        let mut seen = HashSet::from([hash(&bytes)]);
+        for n in 0..bytes.len() {
+            bytes[n] ^= 0x40;
+            assert!(seen.insert(hash(&bytes)), "the change of byte {n}");
+            bytes[n] ^= 0x40;
+            assert!(seen.insert(hash(&bytes[..n])), "the first {n} bytes");
+        }
+        assert!(seen.insert(hash(&[&bytes[..], &[0]].concat())), "a zero more");
+    }
 
     #[test]
     fn names_are_plain_and_do_not_collide() {
