@@ -1,6 +1,8 @@
-//! No more descriptors, no more processes.
+//! No more descriptors, processes, groups or watches.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
@@ -190,7 +192,64 @@ fn no_process_can_be_started() {
     ordeal.scene.close();
 }
 
-/// The same for an ordinary user.
+/// No more groups than there are: what runs goes on, what is to be started is as soon as there is room.
+#[test]
+fn no_group_can_be_made() {
+    let ordeal = Ordeal::new("eagain-groups", &["squid", "other"]);
+    let other = ordeal.sandbox.up("other");
+    let view = pinfold::table::read(&ordeal.run()).unwrap();
+    let house = PathBuf::from(OsStr::from_bytes(&view.head.house));
+    let most = house.join("cgroup.max.descendants");
+    if !most.exists() {
+        ordeal.over(&["squid", "other"]);
+        return skipped("nobody limits the number of groups here: no cgroup v2");
+    }
+    fs::write(&most, "0").unwrap();
+    ordeal.sandbox.file("late/run", STAYS);
+    ordeal.says(&["late: make cgroup", "try again", "cgroup.max.descendants"]);
+    // it has a group, and keeps it
+    ordeal.process(ordeal.sandbox.up("squid")).signal(Signal::SIGKILL);
+    ordeal.while_it_lasts();
+    ordeal.unharmed();
+    ordeal.said_at_most(1, &["late: make cgroup"]);
+    ordeal.started("squid");
+    assert_eq!(ordeal.sandbox.up("other"), other);
+    fs::write(&most, "max").unwrap();
+    ordeal.started("late");
+    ordeal.over(&["squid", "late", "other"]);
+}
+
+/// A user, or a container, that may watch nothing: the directory is read every five seconds, which is said together with
+/// what would give more.
+#[test]
+fn nothing_may_be_watched() {
+    let sandbox = Sandbox::new("no-inotify", Family::Ours).unwrap();
+    let mut command = sandbox.command("unshare");
+    let limit = "echo 0 >/proc/sys/user/max_inotify_instances && echo limited >&2 && exec svscan \"$1\"";
+    command.args(["--user", "--map-root-user", "sh", "-c", limit, "sh"]).arg(sandbox.scan());
+    let mut scanner = sandbox.start_command(command);
+    let tried = sandbox.wait_for("the limit", || {
+        let reports = sandbox.reports();
+        let limited = reports.lines().any(|line| line == "limited");
+        expect(limited || scanner.has_ended(), &reports)?;
+        Ok::<_, String>(if limited { Ok(()) } else { Err(reports) })
+    });
+    if let Err(why) = tried {
+        return skipped(&format!("no user namespace of our own here: {why}"));
+    }
+    sandbox.wait_for("what is said", || {
+        let reports = sandbox.reports();
+        expect(
+            reports.contains("looking every 5 s") && reports.contains("fs.inotify.max_user_instances"),
+            &reports,
+        )
+    });
+    sandbox.file("late/run", STAYS);
+    sandbox.up("late");
+    assert_eq!(scanner.terminate(), 0, "{}", sandbox.reports());
+}
+
+/// No process for a user who has too many already.
 #[test]
 fn the_user_has_too_many_processes() {
     let sandbox = Sandbox::new("nproc", Family::Ours).unwrap().unprivileged();
