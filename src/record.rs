@@ -182,22 +182,8 @@ pub(crate) fn sealed_by(block: &[u8; SIZE]) -> u64 {
     block.last_chunk().map_or(0, |sum| u64::from_le_bytes(*sum))
 }
 
-/// Any change within one word of eight bytes changes it. Four sums are made side by side: a processor multiplies for
-/// one while it waits for another.
 fn sum(block: &[u8; SIZE]) -> u64 {
-    let step = |sum: u64, word: u64| {
-        let sum = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        sum ^ sum >> 32
-    };
-    let word = |at: usize| block[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-    let mut sums = [1, 2, 3, 4];
-    for row in (0..SIZE - 32).step_by(32) {
-        let [a, b, c, d] = sums;
-        sums = [step(a, word(row)), step(b, word(row + 8)), step(c, word(row + 16)), step(d, word(row + 24))];
-    }
-    // the last row ends with the sum itself
-    let rest = [word(SIZE - 32), word(SIZE - 24), word(SIZE - 16)];
-    sums.into_iter().chain(rest).fold(5, step)
+    crate::place::hash(&block[..SIZE - 8])
 }
 
 /// Writes fields one after another.
