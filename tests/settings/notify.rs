@@ -128,6 +128,7 @@ fn a_watchdog_that_is_not_fed_ends_the_service_and_starts_it_again() {
     scene.say("squid", "READY=1");
     let first = scene.recorded("squid", "watched", |record| is_ready(record.state.phase)).state.deadline;
     assert!(first.is_some());
+    std::thread::sleep(std::time::Duration::from_millis(2)); // bounded: a deadline in another millisecond
     scene.say("squid", "WATCHDOG=1");
     scene.recorded("squid", "its watchdog fed", |record| record.state.deadline > first);
     // what it says itself needs no waiting
