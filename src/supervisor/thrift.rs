@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Of the time that passes, such work takes one part in so many.
-const SHARE: u32 = 200;
+const SHARE: u32 = 50;
 /// With so few processes it costs nothing worth saving, and is done at once.
 pub(super) const FEW: usize = 64;
 
