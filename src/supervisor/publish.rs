@@ -118,12 +118,14 @@ impl Supervisor {
             if service.unsaved {
                 self.save(index);
             }
-            let Some(service) = self.service(index) else { continue };
+            let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else {
+                continue;
+            };
             if service.awaits_leader() {
                 continue;
             }
             let face = service.face();
-            if let Err(errno) = service.desk.publish(&face) {
+            if let Err(errno) = service.desk.publish(&face, &mut self.desks) {
                 self.complain_of(index, "write supervise/status", errno);
                 // tried again until it can be done; nobody else will tell us when
                 let again = sys::clock::monotonic_ms() + 1000;
