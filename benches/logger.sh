@@ -4,12 +4,12 @@
 #   benches/logger.sh [MEGABYTES [ROUNDS]]   200 MB of 100-byte lines, 5 rounds, logs on tmpfs
 #
 # Rounds are interleaved, so that what else the machine does hits all alike; shown are medians, and ours as a
-# ratio to the best peer. BUILD (target/release) and PINFOLD_PEERS (target/peers) say where the programs are.
+# ratio to the best peer. BUILD (target/x86_64-unknown-linux-gnu/release) and PINFOLD_PEERS (target/peers) say where the programs are.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 megabytes=${1:-200} rounds=${2:-5}
 peers=${PINFOLD_PEERS:-$PWD/target/peers}
-build=${BUILD:-$PWD/target/release}
+build=${BUILD:-$PWD/target/x86_64-unknown-linux-gnu/release}
 work=$(mktemp -d -p /dev/shm)
 trap 'rm -rf "$work"' EXIT
 export LD_LIBRARY_PATH=

@@ -5,12 +5,12 @@
 #
 # Rounds are interleaved, so that what else the machine does hits all alike; shown are medians of CPU time (user and
 # system) per call, and ours as a ratio. svstat is asked about 1000 services, all under our svscan and down.
-# BUILD (target/release) and PINFOLD_PEERS (target/peers) say where the programs are.
+# BUILD (target/x86_64-unknown-linux-gnu/release) and PINFOLD_PEERS (target/peers) say where the programs are.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 runs=${1:-100} rounds=${2:-7}
 peers=${PINFOLD_PEERS:-$PWD/target/peers}/daemontools/usr/bin
-build=${BUILD:-$PWD/target/release}
+build=${BUILD:-$PWD/target/x86_64-unknown-linux-gnu/release}
 work=$(mktemp -d -p /dev/shm)
 export PINFOLD_RUN=$work/run
 mkdir "$work/scan" "$work/ours" "$work/env" "$work/run"

@@ -3,7 +3,7 @@
 use crate::guardian::{self, LINE};
 use crate::supervisor::{Supervisor, Task};
 use crate::upgrade::{self, Succession};
-use crate::{place, say, seat};
+use crate::{place, say, seat, table};
 use compat::errors::{Die, code};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -39,9 +39,17 @@ fn try_svscan(directory: Option<&OsStr>) -> Result<u8, Die> {
         }
     };
     if let Ok(0) = ended {
-        crate::place::remove(&run);
+        tidy_up(&run);
     }
     ended
+}
+
+/// Everything has been stopped, and the supervisor has ended; if it was killed at its very end, its empty house is left.
+fn tidy_up(run: &Path) {
+    if let Ok(view) = table::read(run) {
+        let _ = cgroup::house::clear(Path::new(OsStr::from_bytes(&view.head.house)));
+    }
+    place::remove(run);
 }
 
 /// `supervise DIR`: one service, without guardian and catcher. See supervise(8).

@@ -1,12 +1,14 @@
 //! What others see: the table for pinfold's own readers, `supervise/` for the rest of the family.
 
-use super::Supervisor;
 use super::timers::Kind;
+use super::{Role, Supervisor};
 use crate::machine::{Cause, Ms, Phase, State};
 use crate::say;
 use sys::clock::wall;
 use sys::{Errno, Fail};
 
+/// What is being done when `supervise/` can't be kept up to date.
+const PUBLISH: &str = "write supervise/status";
 /// So many quick deaths in a row are reported as a crash loop.
 const LOOP: u16 = 3;
 
@@ -26,9 +28,12 @@ impl Supervisor {
             service.shown = 0;
             service.shown_as.words = None;
             if let Some(stop) = service.stop.take() {
+                let met: Vec<i32> = stop.pids().collect();
                 service.shown_as.receipt = Some(Box::new(stop.receipt(now)));
+                self.forget_met(index, &met);
             }
         }
+        let Some(service) = self.service(index) else { return };
         match state.phase {
             // nobody tries any more what could not be done
             Phase::Down if before.phase.is_still() => service.shown_as.message.clear(),
@@ -50,6 +55,15 @@ impl Supervisor {
                 self.complain(index, "failed: its own start check took it down")
             }
             _ => {}
+        }
+    }
+
+    /// A stop is over: of those it has met some were reaped by others, who do not tell us.
+    fn forget_met(&mut self, index: u32, met: &[i32]) {
+        for pid in met {
+            if self.pids.get(pid) == Some(&(index, Role::Met)) {
+                self.pids.remove(pid);
+            }
         }
     }
 
@@ -125,11 +139,19 @@ impl Supervisor {
                 continue;
             }
             let face = service.face();
-            if let Err(errno) = service.desk.publish(&face, &mut self.desks) {
-                self.complain_of(index, "write supervise/status", errno);
-                // tried again until it can be done; nobody else will tell us when
-                let again = sys::clock::monotonic_ms() + 1000;
-                self.recheck_at(index, Some(again));
+            match service.desk.publish(&face, &mut self.desks) {
+                Ok(()) if service.shown_as.message.starts_with(PUBLISH) => {
+                    service.shown_as.message.clear();
+                    service.said = [0; 4];
+                    self.save(index);
+                }
+                Ok(()) => {}
+                Err(errno) => {
+                    self.complain_of(index, PUBLISH, errno);
+                    // tried again until it can be done; nobody else will tell us when
+                    let again = sys::clock::monotonic_ms() + 1000;
+                    self.recheck_at(index, Some(again));
+                }
             }
         }
     }

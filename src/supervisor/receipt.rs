@@ -55,6 +55,11 @@ impl Stop {
         !self.expected.is_empty()
     }
 
+    /// The pids of all who were met.
+    pub(super) fn pids(&self) -> impl Iterator<Item = i32> {
+        self.met.keys().map(|who| who.pid)
+    }
+
     /// Marks everybody who is still there as killed.
     pub(super) fn kill(&mut self) {
         self.met.values_mut().filter(|met| met.ended.is_none()).for_each(|met| met.killed = true);

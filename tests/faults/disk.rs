@@ -106,6 +106,7 @@ impl Inside {
     /// When it can be written again, it is, without anybody's doing.
     fn ends(self) {
         self.squid(|status| status.pid == 0);
+        self.ordeal.recorded("squid", "nothing to complain of", |record| record.message.is_empty());
         self.tell("u");
         let up = self.squid(|status| status.pid != 0);
         self.tell("t");
