@@ -3,7 +3,7 @@
 //! `lock`, `ok`, `control`, `status` mean what they mean to daemontools and runit; `pid` and `stat` are
 //! runit's text forms. See supervise(8), runsv(8).
 
-use super::face::{Face, Place, Sheets};
+use super::face::{Face, Sheets};
 use crate::place;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -106,42 +106,18 @@ impl Desk {
         }
     }
 
-    /// Publishes what a service shows, as far as it has changed. `desks` are those of our house.
-    pub(super) fn publish(&mut self, face: &Face, desks: &mut Desks) -> Result<(), Errno> {
+    /// Publishes what a service shows, as far as it has changed.
+    pub(super) fn publish(&mut self, face: &Face) -> Result<(), Errno> {
         if self.sheets.show(face) {
             return Ok(());
         }
-        let place = match &self.held {
-            Some(directory) => Place::Open(directory),
-            None => Place::Housed(desks.directory(&self.path)?, self.path.file_name().unwrap_or_default()),
-        };
-        let published = self.sheets.publish(&place, face);
-        if published.is_err() {
-            desks.let_go();
-        }
-        published
-    }
-}
-
-/// The directory of the desks in our house, held for as long as they can be published in.
-#[derive(Default)]
-pub(super) struct Desks(Option<Directory>);
-
-impl Desks {
-    fn directory(&mut self, desk: &Path) -> Result<&Directory, Errno> {
-        let directory = match self.0.take() {
-            Some(directory) => directory,
+        match &self.held {
+            Some(directory) => self.sheets.publish(directory, face, false),
             None => {
-                let opened = Directory::open(desk.parent().unwrap_or(desk));
-                opened.and_then(|directory| directory.above_tray()).map_err(|fail| fail.errno)?
+                let directory = Directory::open(&self.path).map_err(|fail| fail.errno)?;
+                self.sheets.publish(&directory, face, true)
             }
-        };
-        Ok(self.0.insert(directory))
-    }
-
-    /// Looks for it anew: it may be another by now.
-    pub(super) fn let_go(&mut self) {
-        self.0 = None;
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 
 use compat::status::{LEN, RunState, Status};
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use sys::Errno;
 use sys::directory::{Directory, Spare};
 
@@ -74,33 +73,13 @@ impl Sheets {
             == (Some(status.pid), Some(*stat), Some(status.encode()))
     }
 
-    /// Publishes what has changed.
-    pub(super) fn publish(&mut self, place: &Place<'_>, face: &Face) -> Result<(), Errno> {
+    /// Publishes what has changed. In a directory that is `ours` alone nobody else changes the files.
+    pub(super) fn publish(&mut self, directory: &Directory, face: &Face, ours: bool) -> Result<(), Errno> {
         let Face { status, stat } = face;
-        self.pid.publish(place, "pid", status.pid, |pid| pid_text(pid).into_bytes())?;
-        self.stat.publish(place, "stat", *stat, |stat| stat.text().into_bytes())?;
+        self.pid.publish(directory, "pid", status.pid, ours, |pid| pid_text(pid).into_bytes())?;
+        self.stat.publish(directory, "stat", *stat, ours, |stat| stat.text().into_bytes())?;
         // last: clients wait for it
-        self.status.publish(place, "status", status.encode(), |status| status.to_vec())
-    }
-}
-
-/// Where the files are.
-pub(super) enum Place<'a> {
-    /// Here, where others may put something of theirs in the place of any.
-    Open(&'a Directory),
-    /// In the directory of this name in our house, where nobody else changes anything.
-    Housed(&'a Directory, &'a OsStr),
-}
-
-impl Place<'_> {
-    fn publish(&self, name: &str, data: &[u8], spare: Spare) -> Result<(), Errno> {
-        match self {
-            Place::Open(directory) => directory.publish(OsStr::new(name), data, 0o644, Spare::Unknown),
-            Place::Housed(house, desk) => {
-                let path = [desk.as_bytes(), b"/", name.as_bytes()].concat();
-                house.publish(OsStr::from_bytes(&path), data, 0o644, spare)
-            }
-        }
+        self.status.publish(directory, "status", status.encode(), ours, |status| status.to_vec())
     }
 }
 
@@ -133,24 +112,25 @@ impl<T: Copy + PartialEq> Sheet<T> {
 
     fn publish(
         &mut self,
-        place: &Place<'_>,
+        directory: &Directory,
         name: &str,
         value: T,
+        ours: bool,
         text: impl Fn(T) -> Vec<u8>,
     ) -> Result<(), Errno> {
         if self.shown == Some(value) {
             return Ok(());
         }
         let spare = match self.spare {
-            Other::Has(there) if there == value => Spare::Same,
-            Other::Has(there) => Spare::Ours(text(there).len()),
-            Other::Missing if self.shown.is_none() => Spare::Neither,
-            Other::Missing => Spare::Missing,
-            Other::Unknown => Spare::Unknown,
+            Other::Has(there) if ours && there == value => Spare::Same,
+            Other::Has(there) if ours => Spare::Ours(text(there).len()),
+            Other::Missing if ours && self.shown.is_none() => Spare::Neither,
+            Other::Missing if ours => Spare::Missing,
+            _ => Spare::Unknown,
         };
         // half done, nothing is known of either
         let before = std::mem::take(self).shown;
-        place.publish(name, &text(value), spare)?;
+        directory.publish(OsStr::new(name), &text(value), 0o644, spare)?;
         self.shown = Some(value);
         self.spare = match before {
             Some(before) => Other::Has(before),

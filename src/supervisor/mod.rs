@@ -40,7 +40,6 @@ use crate::machine::{self, Action, Actions, Event, Ms, State};
 use crate::say;
 use crate::table::Table;
 use crate::trace::{Trace, Turn};
-use desk::Desks;
 use keeping::Keeping;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollTimeout};
 use nix::sys::inotify::Inotify;
@@ -130,7 +129,6 @@ pub struct Supervisor {
     spawner: Spawner,
     fence: Fence,
     table: Table,
-    desks: Desks,
     keeping: Option<Keeping>,
     /// The pipes between services and their loggers, by the service's name: both ends, so that neither sees
     /// the other's restarts.

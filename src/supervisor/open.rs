@@ -68,7 +68,6 @@ impl Supervisor {
         let mut supervisor = Supervisor {
             fence: Fence::new(containment),
             table: Table::open(&run)?,
-            desks: Default::default(),
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|e| Fail::of("set up epoll", e))?,
             unheard: Default::default(),
             signals: Signals::take(&chosen)?,

@@ -132,14 +132,12 @@ impl Supervisor {
             if service.unsaved {
                 self.save(index);
             }
-            let Some(service) = self.services.get_mut(index as usize).and_then(Option::as_mut) else {
-                continue;
-            };
+            let Some(service) = self.service(index) else { continue };
             if service.awaits_leader() {
                 continue;
             }
             let face = service.face();
-            match service.desk.publish(&face, &mut self.desks) {
+            match service.desk.publish(&face) {
                 Ok(()) if service.shown_as.message.starts_with(PUBLISH) => {
                     service.shown_as.message.clear();
                     service.said = [0; 4];

@@ -138,7 +138,7 @@ impl Supervisor {
         let Some(mut service) = self.services[index as usize].take() else { return };
         self.await_no_end(index);
         let face = service.face();
-        let _ = service.desk.publish(&face, &mut self.desks);
+        let _ = service.desk.publish(&face);
         self.fence.left_behind |= !service.fold.is_cleared(&mut self.fence);
         self.unwatch(service.desk.control());
         for fd in service.ready.iter() {

@@ -64,7 +64,6 @@ impl Supervisor {
     }
 
     fn make_seat_and_table_again(&mut self) -> Result<(), Fail> {
-        self.desks.let_go();
         let run = place::make(self.task.directory())?;
         if let Some(seat) = seat::take(&run)? {
             self.seat = sys::spawn::above_tray(seat.as_fd())?;
