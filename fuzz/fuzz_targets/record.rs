@@ -30,6 +30,9 @@ fn check(record: &Record) {
     if record.message.contains('\u{fffd}') {
         again.message.clone_from(&record.message);
     }
+    if record.words.status.contains('\u{fffd}') {
+        again.words.status.clone_from(&record.words.status);
+    }
     for (again, met) in again.receipt.named.iter_mut().zip(&record.receipt.named) {
         if met.command.contains('\u{fffd}') {
             again.command.clone_from(&met.command);
