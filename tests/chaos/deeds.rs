@@ -336,7 +336,7 @@ impl Chaos {
                         .is_none_or(|status| status.pid == 0 || status.want != b'u' || status.paused)
                     {
                         self.write(&one, "cu");
-                        thread::sleep(Duration::from_millis(20)); // not a thousand letters a second
+                        thread::sleep(Duration::from_millis(20)); // bounded: look_until gives up; not a thousand letters a second
                         return Err(format!("{status:?}\n{}", self.story()));
                     }
                     Ok(())

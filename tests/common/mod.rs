@@ -42,7 +42,7 @@ pub(crate) fn look_until<T>(mut look: impl FnMut() -> Result<T, String>) -> Resu
             Ok(found) => return Ok(found),
             Err(seen) if start.elapsed() > bound() => return Err(seen),
             // Not a guess at how long something takes: just how often to look.
-            Err(_) => thread::sleep(Duration::from_millis(2)),
+            Err(_) => thread::sleep(Duration::from_millis(2)), // bounded: by `bound`, above
         }
     }
 }

@@ -176,7 +176,7 @@ fn remove(dir: &Path) {
     let start = Instant::now();
     while fs::remove_dir_all(dir).is_err() && dir.exists() {
         assert!(start.elapsed() < LIMIT, "cannot remove {}", dir.display());
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5)); // bounded: by LIMIT
     }
 }
 
@@ -192,7 +192,7 @@ fn wait(mut child: Child) -> String {
             let _ = child.wait();
             return "hung".to_owned();
         }
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(2)); // bounded: by LIMIT
     };
     match status.code() {
         Some(code) => code.to_string(),

@@ -64,7 +64,7 @@ impl Ordeal {
 
     /// What is tried again every second is tried a few times.
     pub(crate) fn while_it_lasts(&self) {
-        thread::sleep(Duration::from_millis(3500)); // waits for nothing: a loop would show
+        thread::sleep(Duration::from_millis(3500)); // bounded: waits for nothing, a loop would show
     }
 
     /// So many lines of svscan's have all these words, at most; and at least one.

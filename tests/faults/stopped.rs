@@ -54,7 +54,7 @@ fn a_supervisor_that_is_stopped_for_a_minute() {
     ordeal.svc("-d", "is-stopped");
     ordeal.svc("-t", "is-restarted");
     ordeal.sandbox.file("late/run", super::scene::STAYS);
-    thread::sleep(Duration::from_secs(61)); // the fault itself
+    thread::sleep(Duration::from_secs(61)); // bounded: the fault itself
     ordeal.unharmed();
     assert!(ordeal.process(pids[1]).is_alive() && ordeal.process(pids[2]).is_alive());
     assert_eq!(ordeal.starts("crashes"), starts);

@@ -77,7 +77,7 @@ for n in range(3):
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [client.fileno()]))]
     box.sendmsg([b"READY=1\nFDSTORE=1\nSTATUS=laden"], rights, 0, os.environ["NOTIFY_SOCKET"])
     os.close(client.detach())
-time.sleep(1000000)
+time.sleep(1000000) # bounded: the test ends it by pid
 "#;
 
 #[test]
