@@ -30,6 +30,7 @@ mod start;
 mod strays;
 mod thrift;
 mod timers;
+mod unpublished;
 mod unrecorded;
 mod upgrade;
 mod watching;
@@ -60,6 +61,7 @@ use sys::signals::Signals;
 use sys::spawn::Spawner;
 use sys::{Errno, Fail};
 use timers::{Kind, Timers};
+use unpublished::Unpublished;
 
 /// What a pid of ours is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,9 +120,8 @@ pub struct Supervisor {
     waiting: Vec<u32>,
     /// Services that have changed in this turn and are to be saved.
     unsaved: Vec<u32>,
-    /// Services that have changed and are to be published, and since when there are any.
-    dirty: Vec<u32>,
-    dirty_since: Option<Ms>,
+    /// Services that have changed and are to be published.
+    dirty: Unpublished,
     timers: Timers,
     epoll: Epoll,
     /// What epoll could not be told to watch.
@@ -209,9 +210,7 @@ impl Supervisor {
     /// The one blocking call. Who has been told to go is published as such only after a moment: who goes at once is
     /// published once.
     fn wait(&mut self, events: &mut [EpollEvent]) -> usize {
-        if !self.dirty.is_empty() {
-            let since = *self.dirty_since.get_or_insert_with(monotonic_ms);
-            let passed = monotonic_ms().saturating_sub(since);
+        if let Some(passed) = self.dirty.waiting(monotonic_ms()) {
             let moment = AT_ONCE_MS.saturating_sub(passed).min(self.ms_to_next());
             let count = self.wait_for(events, Some(moment));
             if count > 0 && passed < UNPUBLISHED_MS {
@@ -333,7 +332,7 @@ impl Supervisor {
             self.unsaved.push(index);
         }
         if clean {
-            self.dirty.push(index);
+            self.dirty.add(index);
         }
     }
 

@@ -109,18 +109,18 @@ impl Supervisor {
 
     /// Publishes what has changed: each service once. Those that have just been told to go stay for later.
     pub(super) fn publish_dirty(&mut self) {
-        let changed = std::mem::take(&mut self.dirty);
-        let (later, now): (Vec<u32>, Vec<u32>) = changed.into_iter().partition(|&index| {
-            self.service(index).is_some_and(|service| matches!(service.state.phase, Phase::Stopping { .. }))
-        });
-        self.publish(now);
-        self.dirty.extend(later);
+        let services = &self.services;
+        let is_told = |index: u32| {
+            let service = services.get(index as usize).and_then(Option::as_ref);
+            service.is_some_and(|service| matches!(service.state.phase, Phase::Stopping { .. }))
+        };
+        let changed = self.dirty.take(is_told);
+        self.publish(changed);
     }
 
     /// Publishes all that has changed.
     pub(super) fn publish_all(&mut self) {
-        self.dirty_since = None;
-        let changed = std::mem::take(&mut self.dirty);
+        let changed = self.dirty.take(|_| false);
         self.publish(changed);
     }
 
